@@ -1,0 +1,1 @@
+"""Rollouts in the simulator, success rates with intervals, and pictures of them."""

@@ -1,0 +1,1 @@
+"""PyTorch models, all scriptable to TorchScript: encoders, fusions, heads and policies."""

@@ -1,0 +1,171 @@
+"""
+Every parameter of every node: name, default, meaning and limits, each written once.
+
+A node's parameters are the fields of one frozen dataclass; ``declare`` turns them into ROS
+parameters with descriptors and ranges, checks them, and returns the dataclass. YAML files only
+override. ``docs/nodes.md`` is generated from this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+import math
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+
+P = TypeVar('P')
+
+
+class ConfigurationError(ValueError):
+    """A user's mistake in the configuration: says what was got, what is valid, what to do."""
+
+
+def param(default: Any, doc: str, **limits: Any) -> Any:
+    """Describe one parameter; ``limits``: ``ge``, ``le``, ``one_of``, ``tunable`` (run time)."""
+    if isinstance(default, tuple):
+        return field(default_factory=lambda: default, metadata={'doc': doc, **limits})
+    return field(default=default, metadata={'doc': doc, **limits})
+
+
+def _unset() -> tuple[float, ...]:
+    """Mark a list of floats as not set: rclpy cannot type an empty list, NaN can be typed."""
+    return (math.nan,)
+
+
+@dataclass(frozen=True)
+class CameraParams:
+    image_width: int = param(
+        128, 'width of vla/image; the policy manifest says which', ge=8, le=4096
+    )
+    image_height: int = param(128, 'height of vla/image', ge=8, le=4096)
+    max_image_bytes: int = param(
+        64_000_000, 'larger raw frames are rejected from their header', ge=1024, le=1_000_000_000
+    )
+
+
+@dataclass(frozen=True)
+class CommandParams:
+    max_bytes: int = param(
+        512, 'longer commands (UTF-8, normalised) are rejected', ge=16, le=65536
+    )
+    cache_dir: str = param('', 'where the exported text encoder is kept; empty: the user cache')
+    num_threads: int = param(1, 'CPU threads of the text encoder', ge=1, le=64)
+
+
+@dataclass(frozen=True)
+class InferenceParams:
+    policy_path: str = param(
+        '',
+        'TorchScript file with its manifest (.json) beside it; empty: the shipped policy',
+        tunable=True,
+    )
+    num_threads: int = param(1, 'CPU threads of the policy', ge=1, le=64)
+    autostart: bool = param(True, 'configure and activate at start, without a lifecycle manager')
+
+
+@dataclass(frozen=True)
+class PoseParams:
+    workspace_min: tuple[float, ...] = param(
+        _unset(), 'required: lower corner x, y, z of the allowed box, m, in the base frame'
+    )
+    workspace_max: tuple[float, ...] = param(
+        _unset(), 'required: upper corner x, y, z of the allowed box, m, in the base frame'
+    )
+    base_frame: str = param('base_link', 'frame of every pose; chunks in another are rejected')
+    rate_hz: float = param(50.0, 'rate of robot_action', ge=10.0, le=500.0)
+    max_speed_m_s: float = param(0.25, 'linear speed limit', ge=0.001, le=3.0)
+    max_angular_speed_rad_s: float = param(0.5, 'angular speed limit', ge=0.001, le=6.3)
+    max_acceleration_m_s2: float = param(1.0, 'linear acceleration limit', ge=0.01, le=20.0)
+    max_angular_acceleration_rad_s2: float = param(
+        2.0, 'angular acceleration limit', ge=0.01, le=40.0
+    )
+    action_timeout_s: float = param(0.25, 'no new chunk for so long: hold', ge=0.02, le=5.0)
+    camera_timeout_s: float = param(0.2, 'older images: hold', ge=0.02, le=5.0)
+    pose_timeout_s: float = param(0.2, 'measured pose older than this: hold', ge=0.02, le=5.0)
+    termination_threshold: float = param(
+        0.5, 'a chunk whose first step is above says: done', ge=0.0, le=1.0
+    )
+    termination_count: int = param(3, 'so many in a row end the task', ge=1, le=100)
+
+
+@dataclass(frozen=True)
+class MarkerParams:
+    table_height_m: float = param(0.0, 'height of the plane that attention is drawn on')
+    camera_pose: tuple[float, ...] = param(
+        _unset(),
+        'x, y, z, qx, qy, qz, qw of the optical frame in the base frame; NaN: from camera/pose',
+    )
+    rate_hz: float = param(10.0, 'at most so many messages a second', ge=0.1, le=60.0)
+
+
+@dataclass(frozen=True)
+class SimParams:
+    seed: int = param(0, 'seed of the first scene; reset counts on from it', ge=0, le=2**31 - 1)
+    image_width: int = param(256, 'width of camera/image_raw', ge=32, le=1920)
+    image_height: int = param(256, 'height of camera/image_raw', ge=32, le=1080)
+    camera_rate_hz: float = param(
+        10.0, 'rate of camera/image_raw in simulated time', ge=1.0, le=60.0
+    )
+    pose_rate_hz: float = param(50.0, 'rate of robot_pose in simulated time', ge=10.0, le=200.0)
+    real_time_factor: float = param(
+        1.0,
+        'speed against real time; other than 1 wants use_sim_time on every node',
+        ge=0.05,
+        le=20.0,
+    )
+    publish_clock: bool = param(False, 'publish simulated time on /clock')
+    renderer: str = param('rays', 'camera renderer', one_of=('rays', 'egl', 'osmesa'))
+
+
+#: Executable of each node and its parameters, in pipeline order.
+NODE_PARAMS: dict[str, type] = {
+    'camera': CameraParams,
+    'command': CommandParams,
+    'inference': InferenceParams,
+    'pose': PoseParams,
+    'marker': MarkerParams,
+    'sim': SimParams,
+}
+
+
+def _descriptor(metadata: dict[str, Any], default: Any) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        description=metadata['doc'], read_only=not metadata.get('tunable', False)
+    )
+    if 'one_of' in metadata:
+        descriptor.additional_constraints = 'one of ' + ', '.join(metadata['one_of'])
+    if 'ge' in metadata and isinstance(default, float):
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=metadata['ge'], to_value=metadata['le'], step=0.0)
+        ]
+    elif 'ge' in metadata:
+        descriptor.integer_range = [
+            IntegerRange(from_value=metadata['ge'], to_value=metadata['le'], step=1)
+        ]
+    return descriptor
+
+
+def declare(node: Node, cls: type[P]) -> P:
+    """Declare the fields of ``cls`` on ``node``; raises ConfigurationError for a bad value."""
+    defaults = cls()
+    values: dict[str, Any] = {}
+    for f in fields(cls):  # type: ignore[arg-type]
+        default = getattr(defaults, f.name)
+        try:
+            value = node.declare_parameter(
+                f.name,
+                list(default) if isinstance(default, tuple) else default,
+                _descriptor(dict(f.metadata), default),
+            ).value
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            raise ConfigurationError(f'{node.get_name()}: parameter {f.name}: {error}') from error
+        if 'one_of' in f.metadata and value not in f.metadata['one_of']:
+            raise ConfigurationError(
+                f'{node.get_name()}: parameter {f.name} is {value!r}; '
+                f'valid: {", ".join(f.metadata["one_of"])}'
+            )
+        values[f.name] = tuple(value) if isinstance(default, tuple) else value
+    return cls(**values)

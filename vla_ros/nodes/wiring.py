@@ -1,0 +1,242 @@
+"""
+Every topic and service of the graph: name, type, QoS and meaning, each written once.
+
+Names are relative, so a namespace or a remap moves them. ``docs/nodes.md`` is generated from this
+file. QoS follows REP 2003: sources publish reliably, consumers of sensors accept best effort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.service import Service
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Float32, String
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory
+from visualization_msgs.msg import MarkerArray
+
+
+def _qos(reliable: bool, depth: int, latched: bool = False) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+#: A sensor's consumer: best effort matches every driver, one slot keeps only the newest.
+SENSOR = _qos(reliable=False, depth=1)
+#: A stream of which only the newest value counts.
+LATEST = _qos(reliable=True, depth=1)
+#: Events of which none may be lost.
+EVENTS = _qos(reliable=True, depth=10)
+#: The last value, also for those who join later.
+LATCHED = _qos(reliable=True, depth=1, latched=True)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic; ``publishers`` and ``subscribers`` name nodes, or ``robot`` and ``user``."""
+
+    name: str
+    type: type
+    qos: QoSProfile
+    publishers: str
+    subscribers: str
+    doc: str
+    #: Where consumers ask for less than the publisher offers.
+    subscriber_qos: QoSProfile | None = None
+
+    def publisher(self, node: Node) -> Publisher:
+        return node.create_publisher(self.type, self.name, self.qos)
+
+    def subscription(
+        self, node: Node, callback: Callable[[Any], None], **options: Any
+    ) -> Subscription:
+        qos = self.subscriber_qos or self.qos
+        return node.create_subscription(self.type, self.name, callback, qos, **options)
+
+
+@dataclass(frozen=True)
+class ServiceName:
+    """One service, private to the node that serves it."""
+
+    name: str
+    type: type
+    server: str
+    doc: str
+
+    def serve(self, node: Node, callback: Callable[[Any, Any], Any]) -> Service:
+        return node.create_service(self.type, self.name, callback)
+
+
+IMAGE_RAW = Topic(
+    'camera/image_raw',
+    Image,
+    LATEST,
+    'robot, sim',
+    'camera',
+    'camera frames in any common encoding',
+    subscriber_qos=SENSOR,
+)
+IMAGE_COMPRESSED = Topic(
+    'camera/image_raw/compressed',
+    CompressedImage,
+    LATEST,
+    'robot',
+    'camera',
+    'the same as JPEG or PNG',
+    subscriber_qos=SENSOR,
+)
+CAMERA_INFO = Topic(
+    'camera/camera_info',
+    CameraInfo,
+    LATEST,
+    'robot, sim',
+    'camera',
+    'intrinsics of the raw frames',
+    subscriber_qos=SENSOR,
+)
+CAMERA_POSE = Topic(
+    'camera/pose',
+    PoseStamped,
+    LATCHED,
+    'sim',
+    'marker',
+    'pose of the optical frame in the base frame, where no tf tells it',
+)
+COMMAND = Topic(
+    'natural_language_command',
+    String,
+    EVENTS,
+    'user',
+    'command, pose',
+    'what to do; empty or "stop" means hold, now',
+)
+ROBOT_POSE = Topic(
+    'robot_pose',
+    PoseStamped,
+    LATEST,
+    'robot, sim',
+    'inference, pose',
+    'measured end-effector pose',
+    subscriber_qos=SENSOR,
+)
+GRIPPER_STATE = Topic(
+    'gripper_state',
+    Float32,
+    LATEST,
+    'robot, sim',
+    'inference',
+    'measured gripper closing, 0 open .. 1 closed',
+    subscriber_qos=SENSOR,
+)
+IMAGE = Topic(
+    'vla/image',
+    Image,
+    LATEST,
+    'camera',
+    'inference, marker',
+    'model-sized rgb8 frame with the header of the raw one',
+)
+MODEL_CAMERA_INFO = Topic(
+    'vla/camera_info',
+    CameraInfo,
+    LATEST,
+    'camera',
+    'marker',
+    'intrinsics after the crop and resize',
+)
+COMMAND_EMBEDDING = Topic(
+    'vla/command_embedding',
+    Image,
+    LATCHED,
+    'command',
+    'inference, pose, marker',
+    '32FC1, height = tokens, width = features; stamp = identity of the command, frame_id = its '
+    'text; height 0 = no task',
+)
+ACTION_CHUNK = Topic(
+    'vla/action_chunk',
+    JointTrajectory,
+    LATEST,
+    'inference',
+    'pose, marker',
+    'named float channels over time; header = image stamp and frame of the poses',
+)
+ATTENTION = Topic(
+    'vla/attention',
+    Image,
+    LATEST,
+    'inference',
+    'marker',
+    '32FC1, one plane a token stacked by height: height = tokens * grid rows; image header',
+)
+ROBOT_ACTION = Topic(
+    'robot_action',
+    PoseStamped,
+    LATEST,
+    'pose',
+    'robot, sim, marker',
+    'servo-ready target pose at a fixed rate',
+)
+GRIPPER_ACTION = Topic(
+    'gripper_action', Float32, LATEST, 'pose', 'robot, sim', '0 open .. 1 closed'
+)
+MARKERS = Topic(
+    'multimodal_viz',
+    MarkerArray,
+    LATEST,
+    'marker',
+    'RViz',
+    'attention on the table, predicted chunk, target pose, command',
+)
+ATTENTION_IMAGE = Topic(
+    'vla/attention_image', Image, LATEST, 'marker', 'RViz, user', 'heat map over the frame'
+)
+STATUS = Topic(
+    'vla/status',
+    DiagnosticStatus,
+    LATCHED,
+    'pose',
+    'user, marker',
+    'task state, reason, command, progress',
+)
+SIM_STATE = Topic(
+    'sim/state',
+    String,
+    LATCHED,
+    'sim',
+    'user',
+    'ground truth as JSON: scene, objects, time, success of each task that can be asked',
+)
+DIAGNOSTICS = Topic(
+    'diagnostics',
+    DiagnosticArray,
+    EVENTS,
+    'all',
+    'user',
+    'rates, ages, latency percentiles, counters by reason',
+)
+
+TOPICS: tuple[Topic, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Topic))
+
+ESTOP = ServiceName('~/estop', Trigger, 'pose', 'hold and latch until reset')
+RESET = ServiceName('~/reset', Trigger, 'pose', 'release the e-stop latch')
+CANCEL = ServiceName('~/cancel', Trigger, 'pose', 'end the task and hold')
+ENABLE = ServiceName('~/enable', SetBool, 'pose', 'allow or forbid motion')
+SIM_RESET = ServiceName('~/reset', Trigger, 'sim', 'a new seeded scene, arm at its start pose')
+
+SERVICES: tuple[ServiceName, ...] = tuple(
+    v for v in list(globals().values()) if isinstance(v, ServiceName)
+)

@@ -1,0 +1,1 @@
+"""The pipeline stages, pure: camera -> command -> policy -> chunk -> gate -> attention."""

@@ -1,0 +1,1 @@
+"""The embedded simulator, pure: scene, robot, camera, tasks, expert and environment."""

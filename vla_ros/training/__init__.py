@@ -1,0 +1,1 @@
+"""Demonstrations, commands, losses and the trainer."""
