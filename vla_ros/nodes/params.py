@@ -16,11 +16,9 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 
+from vla_ros.errors import ConfigurationError
+
 P = TypeVar('P')
-
-
-class ConfigurationError(ValueError):
-    """A user's mistake in the configuration: says what was got, what is valid, what to do."""
 
 
 def param(default: Any, doc: str, **limits: Any) -> Any:
@@ -38,9 +36,9 @@ def _unset() -> tuple[float, ...]:
 @dataclass(frozen=True)
 class CameraParams:
     image_width: int = param(
-        128, 'width of vla/image; the policy manifest says which', ge=8, le=4096
+        96, 'width of vla/image; the policy manifest says which', ge=8, le=4096
     )
-    image_height: int = param(128, 'height of vla/image', ge=8, le=4096)
+    image_height: int = param(96, 'height of vla/image', ge=8, le=4096)
     max_image_bytes: int = param(
         64_000_000, 'larger raw frames are rejected from their header', ge=1024, le=1_000_000_000
     )
@@ -104,8 +102,8 @@ class MarkerParams:
 @dataclass(frozen=True)
 class SimParams:
     seed: int = param(0, 'seed of the first scene; reset counts on from it', ge=0, le=2**31 - 1)
-    image_width: int = param(256, 'width of camera/image_raw', ge=32, le=1920)
-    image_height: int = param(256, 'height of camera/image_raw', ge=32, le=1080)
+    image_width: int = param(192, 'width of camera/image_raw', ge=32, le=1920)
+    image_height: int = param(192, 'height of camera/image_raw', ge=32, le=1080)
     camera_rate_hz: float = param(
         10.0, 'rate of camera/image_raw in simulated time', ge=1.0, le=60.0
     )
