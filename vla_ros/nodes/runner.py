@@ -7,9 +7,10 @@ import ctypes
 import signal
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
+from rclpy.signals import uninstall_signal_handlers
 
 from vla_ros.errors import ConfigurationError
 
@@ -41,15 +42,18 @@ def run(node_class: Callable[[], Node], args: Sequence[str] | None = None) -> in
     traceback.
     """
     keep_freed_memory()
-    # rclpy shuts the context down at both signals, and spin ends. Python's own handler would raise
-    # KeyboardInterrupt as well, and the second Ctrl-C (terminal and launcher both send one) would
-    # interrupt the cleaning up.
+    # rclpy shuts the context down at both signals, and spin ends. Python's own reaction, which
+    # rclpy puts back at the end, would break into the cleaning up when a signal comes twice (a
+    # terminal and a launcher both send one).
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     rclpy.init(args=args)
+    executor = SingleThreadedExecutor()
     node = None
     try:
         node = node_class()
-        rclpy.spin(node)
+        executor.add_node(node)
+        executor.spin()
     except ConfigurationError as error:
         get_logger(node_class.__module__.rpartition('.')[2]).fatal(str(error))
         return EXIT_CONFIGURATION
@@ -60,7 +64,9 @@ def run(node_class: Callable[[], Node], args: Sequence[str] | None = None) -> in
         if rclpy.ok():
             raise
     finally:
+        uninstall_signal_handlers()
         if node is not None:
             node.destroy_node()
+        executor.shutdown()
         rclpy.try_shutdown()
     return 0
