@@ -1,0 +1,90 @@
+"""
+``vla-ros``: one command for everything a user does.
+
+Each subcommand is one module of this package with two functions: ``add_arguments(parser)`` and
+``run(args) -> int`` (the exit code). Only the module of the command that was asked for is
+imported, so ``vla-ros say`` never waits for torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+import sys
+
+from vla_ros import __version__
+from vla_ros.errors import ConfigurationError
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+#: Name of each subcommand (and of its module here) and what it does.
+COMMANDS = {
+    'demo': 'start the simulated robot, give it commands, judge and film what it does',
+    'up': 'start the nodes and keep them running: up sim, up robot',
+    'say': 'give the running robot a command',
+    'status': 'show what the running robot does',
+    'reset': 'start a new scene, or release the e-stop',
+    'expert': 'run the scripted expert and count its successes',
+    'train': 'train a policy from the expert and export it',
+    'eval': 'measure how often a policy succeeds',
+}
+
+
+def _usage() -> str:
+    rows = '\n'.join(f'  {name:<8} {purpose}' for name, purpose in COMMANDS.items())
+    return (
+        f'usage: vla-ros COMMAND ...\n\ncommands:\n{rows}\n\n'
+        'vla-ros COMMAND --help tells more; vla-ros --version tells the version.\n'
+    )
+
+
+def _missing_package(error: ModuleNotFoundError) -> str:
+    """Return one sentence with the fix for a package that is not installed."""
+    package = (error.name or '').partition('.')[0]
+    if package == 'rclpy' or package.endswith(('_msgs', '_srvs', '_interfaces')):
+        return (
+            f'{package} is missing: source a ROS 2 setup (source /opt/ros/DISTRO/setup.bash), '
+            'or let "make demo" install the wheels'
+        )
+    return f'{package} is missing: install it with "python3 bootstrap.py --all"'
+
+
+def _run(name: str, argv: Sequence[str]) -> int:
+    module = import_module(f'vla_ros.cli.{name}')
+    parser = argparse.ArgumentParser(
+        prog=f'vla-ros {name}',
+        description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + '.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(argv)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 2 for a user's mistake, 130 after Ctrl-C."""
+    name, *rest = (sys.argv[1:] if argv is None else list(argv)) or ['--help']
+    if name in ('-h', '--help', '--version'):
+        sys.stdout.write(f'vla-ros {__version__}\n' if name == '--version' else _usage())
+        return 0
+    try:
+        if name not in COMMANDS:
+            raise ConfigurationError(
+                f'no command {name!r}; there are: {", ".join(COMMANDS)} (see vla-ros --help)'
+            )
+        return _run(name, rest)
+    except ConfigurationError as error:
+        sys.stderr.write(f'vla-ros: {error}\n')
+        return EXIT_USAGE
+    except ModuleNotFoundError as error:
+        if (error.name or '').startswith('vla_ros'):
+            raise
+        sys.stderr.write(f'vla-ros: {_missing_package(error)}\n')
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe went away, as in "vla-ros status | head"
+        sys.stderr.close()
+        return EXIT_FAILURE
