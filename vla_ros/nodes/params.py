@@ -39,6 +39,11 @@ class CameraParams:
         96, 'width of vla/image; the policy manifest says which', ge=8, le=4096
     )
     image_height: int = param(96, 'height of vla/image', ge=8, le=4096)
+    image_transport: str = param(
+        'raw',
+        'raw, or compressed for camera/image_raw/compressed (JPEG, PNG)',
+        one_of=('raw', 'compressed'),
+    )
     max_image_bytes: int = param(
         64_000_000, 'larger raw frames are rejected from their header', ge=1024, le=1_000_000_000
     )
