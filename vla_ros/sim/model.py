@@ -95,6 +95,7 @@ def model_xml(scene: SceneSpec, width_px: int, height_px: int) -> str:
       <geom rgba="0.87 0.88 0.90 1" contype="0" conaffinity="0"/>
       <position kp="1500" kv="120" forcerange="-300 300"/>
     </default>
+    <default class="wrist"><position kp="150" kv="8" forcerange="-40 40"/></default>
     <default class="dark"><geom rgba="0.24 0.26 0.30 1" contype="0" conaffinity="0"/></default>
     <default class="finger">
       <joint type="slide" damping="8" armature="0.02" range="0 {FINGER_TRAVEL_M}"/>
@@ -116,7 +117,8 @@ def model_xml(scene: SceneSpec, width_px: int, height_px: int) -> str:
     {objects}
   </worldbody>
   <actuator>
-    {''.join(f'<position class="arm" joint="{j}"/>' for j in ARM_JOINTS)}
+    {''.join(f'<position class="arm" joint="{j}"/>' for j in ARM_JOINTS[:3])}
+    {''.join(f'<position class="wrist" joint="{j}"/>' for j in ARM_JOINTS[3:])}
     <position class="finger" joint="left_finger"/>
     <position class="finger" joint="right_finger"/>
   </actuator>

@@ -33,7 +33,7 @@ ZONE_RADIUS_M = 0.06
 #: Where objects and zones lie: x and y ranges that the arm reaches with room to push from behind.
 AREA_X_M = (0.30, 0.58)
 AREA_Y_M = (-0.25, 0.25)
-_OBJECT_GAP_M = 0.10  # between centres: an open gripper fits around one without touching another
+_OBJECT_GAP_M = 0.105  # between centres: an open gripper fits around one without touching another
 _ZONE_GAP_M = ZONE_RADIUS_M + 0.045
 _MAX_TRIES = 10_000
 
