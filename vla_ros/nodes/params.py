@@ -17,6 +17,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.pipeline.motion import Limits
 
 P = TypeVar('P')
 
@@ -77,17 +78,41 @@ class PoseParams:
     workspace_max: tuple[float, ...] = param(
         _unset(), 'required: upper corner x, y, z of the allowed box, m, in the base frame'
     )
-    base_frame: str = param('base_link', 'frame of every pose; chunks in another are rejected')
-    rate_hz: float = param(50.0, 'rate of robot_action', ge=10.0, le=500.0)
-    max_speed_m_s: float = param(0.25, 'linear speed limit', ge=0.001, le=3.0)
-    max_angular_speed_rad_s: float = param(0.5, 'angular speed limit', ge=0.001, le=6.3)
-    max_acceleration_m_s2: float = param(1.0, 'linear acceleration limit', ge=0.01, le=20.0)
-    max_angular_acceleration_rad_s2: float = param(
-        2.0, 'angular acceleration limit', ge=0.01, le=40.0
+    base_frame: str = param(
+        Limits.base_frame, 'frame of every pose; chunks in another are rejected'
     )
-    action_timeout_s: float = param(0.25, 'no new chunk for so long: hold', ge=0.02, le=5.0)
-    camera_timeout_s: float = param(0.2, 'older images: hold', ge=0.02, le=5.0)
-    pose_timeout_s: float = param(0.2, 'measured pose older than this: hold', ge=0.02, le=5.0)
+    rate_hz: float = param(Limits.rate_hz, 'rate of robot_action', ge=10.0, le=500.0)
+    max_speed_m_s: float = param(Limits.max_speed_m_s, 'linear speed limit', ge=0.001, le=3.0)
+    max_angular_speed_rad_s: float = param(
+        Limits.max_angular_speed_rad_s, 'angular speed limit', ge=0.001, le=6.3
+    )
+    max_acceleration_m_s2: float = param(
+        Limits.max_acceleration_m_s2, 'linear acceleration limit', ge=0.01, le=20.0
+    )
+    max_angular_acceleration_rad_s2: float = param(
+        Limits.max_angular_acceleration_rad_s2, 'angular acceleration limit', ge=0.01, le=40.0
+    )
+    action_timeout_s: float = param(
+        Limits.action_timeout_s, 'no new chunk for so long: hold', ge=0.02, le=5.0
+    )
+    camera_timeout_s: float = param(
+        Limits.camera_timeout_s,
+        'a chunk from an older image: hold; longer than a camera period and an inference',
+        ge=0.02,
+        le=5.0,
+    )
+    pose_timeout_s: float = param(
+        Limits.pose_timeout_s, 'measured pose older than this: hold', ge=0.02, le=5.0
+    )
+    max_tracking_error_m: float = param(
+        Limits.max_tracking_error_m,
+        'robot farther than this from where it was sent: hold, then start from where it is',
+        ge=0.005,
+        le=1.0,
+    )
+    max_tracking_error_rad: float = param(
+        Limits.max_tracking_error_rad, 'the same for its orientation', ge=0.01, le=3.2
+    )
     termination_threshold: float = param(
         0.5, 'a chunk whose first step is above says: done', ge=0.0, le=1.0
     )

@@ -1,0 +1,229 @@
+"""
+The gate: the only way from a wish to the robot.
+
+Pure, and told the time. Whatever it is given, what it lets out is finite, inside the workspace
+and within the limits of speed and acceleration, or a hold. It trusts neither the model nor the
+messages nor the clock. It is no certified safety function: the robot's own limits and emergency
+stop remain in charge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+import math
+
+import numpy as np
+
+from vla_ros.geometry import angle_between, normalised, Pose
+from vla_ros.pipeline.motion import Limits, MotionLimiter
+
+#: Clocks of two machines that are kept in step differ by less.
+FUTURE_TOLERANCE_S = 0.05
+#: A target no farther outside is meant to be on the wall; one farther is refused.
+WORKSPACE_TOLERANCE_M = 0.005
+#: The same for a gripper value beyond 0 .. 1, which regressing policies overshoot a little.
+GRIPPER_TOLERANCE = 0.25
+
+
+class Reason(str, Enum):
+    """Why the robot moves or is held: stable codes, shown in ``vla/status``."""
+
+    OK = 'ok'
+    # The robot, before anything else.
+    NO_POSE = 'no_measured_pose'
+    POSE_LATE = 'measured_pose_late'
+    POSE_MALFORMED = 'measured_pose_malformed'
+    POSE_FRAME = 'measured_pose_in_wrong_frame'
+    POSE_OUTSIDE = 'robot_outside_workspace'
+    NOT_FOLLOWING = 'robot_does_not_follow'
+    # The candidate, in the order of the checks.
+    NO_ACTION = 'no_action'
+    CHUNK_ENDED = 'chunk_ended'
+    MALFORMED = 'action_malformed'
+    NOT_FINITE = 'action_not_finite'
+    BAD_QUATERNION = 'action_quaternion_not_unit'
+    WRONG_FRAME = 'action_in_wrong_frame'
+    IMAGE_OLD = 'image_old'
+    IMAGE_FUTURE = 'image_from_the_future'
+    ACTION_LATE = 'action_late'
+    OUTSIDE_WORKSPACE = 'target_outside_workspace'
+    GRIPPER_RANGE = 'gripper_out_of_range'
+    # The task.
+    NO_COMMAND = 'no_command'
+    STOPPED = 'stopped'
+    CANCELLED = 'cancelled'
+    DONE = 'task_done'
+    DISABLED = 'disabled'
+    ESTOP = 'estop'
+
+
+@dataclass(frozen=True)
+class Instant:
+    """Now, on the steady clock (s) and on the clock that stamps the images (ns)."""
+
+    steady_s: float
+    stamp_ns: int
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """
+    What a policy wishes the robot to do now; ``gripper`` 0 open .. 1 closed, None to leave it.
+
+    ``stamp_ns`` is the stamp of the image it follows from, ``received_s`` the steady time at which
+    it came.
+    """
+
+    pose: Pose
+    gripper: float | None
+    frame_id: str
+    stamp_ns: int
+    received_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The robot's measured end-effector pose, received at ``received_s`` on the steady clock."""
+
+    pose: Pose
+    frame_id: str
+    received_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class GateOutput:
+    """
+    What to publish: nothing while ``pose`` is None, and no gripper while ``gripper`` is None.
+
+    With ``reason`` OK the candidate is followed; with any other the robot brakes or holds.
+    """
+
+    pose: Pose | None
+    gripper: float | None
+    reason: Reason
+
+    @property
+    def held(self) -> bool:
+        return self.reason is not Reason.OK
+
+
+class Gate:
+    """
+    Lets candidates through within ``limits``, and otherwise brakes and holds.
+
+    Motion starts at rest from the measured pose. A target farther than one tick allows is
+    approached at the limits; everything else out of order is refused whole, with a reason.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._motion: MotionLimiter | None = None
+        self._gripper: float | None = None
+        self._last_s: float | None = None
+
+    def tick(
+        self, now: Instant, wish: Candidate | Reason, measured: Measured | None
+    ) -> GateOutput:
+        """
+        Return what to publish now; call it at ``limits.rate_hz``.
+
+        ``wish`` is a candidate, or the reason why there is none.
+        """
+        dt_s = self._elapsed_s(now)
+        reason = self._judge_robot(now, measured)
+        if self._motion is None:
+            if reason is not Reason.OK or measured is None:
+                return GateOutput(None, None, reason)
+            self._motion = MotionLimiter(self.limits, measured.pose)
+        elif reason is Reason.NOT_FOLLOWING and self._motion.at_rest:
+            # Moved by hand, reset or blocked: the next start is where the robot now is.
+            self._motion = None
+            return GateOutput(None, None, reason)
+        if reason is Reason.OK:
+            reason = wish if isinstance(wish, Reason) else self._judge(now, wish)
+        if isinstance(wish, Candidate) and reason is Reason.OK:
+            if wish.gripper is not None:
+                self._gripper = min(max(float(wish.gripper), 0.0), 1.0)
+            target = Pose(wish.pose.position, normalised(wish.pose.quaternion))
+            return GateOutput(self._motion.step(target, dt_s), self._gripper, reason)
+        return GateOutput(self._motion.brake(dt_s), self._gripper, reason)
+
+    def _elapsed_s(self, now: Instant) -> float:
+        """Return the time since the last tick; a pause counts as two periods, never as a leap."""
+        last_s, self._last_s = self._last_s, now.steady_s
+        period_s = 1.0 / self.limits.rate_hz
+        if last_s is None:
+            return period_s
+        return min(max(now.steady_s - last_s, 0.0), 2.0 * period_s)
+
+    def _judge_robot(self, now: Instant, measured: Measured | None) -> Reason:
+        """Judge whether the robot is known to be where motion may start or go on."""
+        limits = self.limits
+        if measured is None:
+            return Reason.NO_POSE
+        pose = measured.pose
+        if not (_numeric(pose) and _finite(pose) and _unit(pose)):
+            return Reason.POSE_MALFORMED
+        if measured.frame_id != limits.base_frame:
+            return Reason.POSE_FRAME
+        if not _is_recent(now.steady_s - measured.received_s, limits.pose_timeout_s):
+            return Reason.POSE_LATE
+        if self._motion is None:
+            return Reason.OK if self._within(pose) else Reason.POSE_OUTSIDE
+        error_m = math.dist(pose.position, self._motion.pose.position)
+        error_rad = angle_between(normalised(pose.quaternion), self._motion.pose.quaternion)
+        if error_m > limits.max_tracking_error_m or error_rad > limits.max_tracking_error_rad:
+            return Reason.NOT_FOLLOWING
+        return Reason.OK
+
+    def _judge(self, now: Instant, wish: Candidate) -> Reason:
+        """Judge a candidate; every comparison is written so that NaN fails it."""
+        limits, pose = self.limits, wish.pose
+        if not _numeric(pose):
+            return Reason.MALFORMED
+        gripper = 0.0 if wish.gripper is None else wish.gripper
+        if not (_finite(pose) and math.isfinite(gripper)):
+            return Reason.NOT_FINITE
+        if not _unit(pose):
+            return Reason.BAD_QUATERNION
+        if wish.frame_id != limits.base_frame:
+            return Reason.WRONG_FRAME
+        image_age_s = (now.stamp_ns - wish.stamp_ns) * 1e-9
+        if not image_age_s <= limits.camera_timeout_s:
+            return Reason.IMAGE_OLD
+        if not image_age_s >= -FUTURE_TOLERANCE_S:
+            return Reason.IMAGE_FUTURE
+        if not _is_recent(now.steady_s - wish.received_s, limits.action_timeout_s):
+            return Reason.ACTION_LATE
+        if not self._within(pose):
+            return Reason.OUTSIDE_WORKSPACE
+        if not -GRIPPER_TOLERANCE <= gripper <= 1.0 + GRIPPER_TOLERANCE:
+            return Reason.GRIPPER_RANGE
+        return Reason.OK
+
+    def _within(self, pose: Pose) -> bool:
+        distance_m = math.dist(pose.position, self.limits.inside(pose.position))
+        return distance_m <= WORKSPACE_TOLERANCE_M
+
+
+def _numeric(pose: Pose) -> bool:
+    position, quaternion = np.asarray(pose.position), np.asarray(pose.quaternion)
+    shapes = position.shape, quaternion.shape
+    return (
+        shapes == ((3,), (4,)) and position.dtype.kind in 'fiu' and quaternion.dtype.kind in 'fiu'
+    )
+
+
+def _finite(pose: Pose) -> bool:
+    return bool(np.isfinite(pose.position).all() and np.isfinite(pose.quaternion).all())
+
+
+def _unit(pose: Pose) -> bool:
+    """Whether the quaternion means a rotation: float32 and averaging shorten one a little."""
+    return 0.9 <= math.hypot(*pose.quaternion) <= 1.1
+
+
+def _is_recent(age_s: float, timeout_s: float) -> bool:
+    # A receive time lies in the past but for the rounding of a float.
+    return -1e-3 <= age_s <= timeout_s

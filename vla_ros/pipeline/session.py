@@ -1,0 +1,123 @@
+"""
+The task the robot is on: a few facts, and one state and reason that follow from them.
+
+Stopping is always allowed and immediate; moving needs a command that came after the last stop,
+motion enabled and no e-stop.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from vla_ros.pipeline.gate import FUTURE_TOLERANCE_S, Reason
+
+
+class State(str, Enum):
+    """What the user sees in ``vla/status``."""
+
+    IDLE = 'idle'
+    RUNNING = 'running'
+    SUCCEEDED = 'succeeded'
+    HOLDING = 'holding'
+    ESTOPPED = 'estopped'
+
+
+class Session:
+    """
+    Events in, state and reason out.
+
+    A task ends as succeeded when the policy says so (above ``termination_threshold``) in
+    ``termination_count`` chunks in a row. ``started_ns``: commands stamped earlier are not obeyed,
+    so a restart never sets a robot in motion.
+    """
+
+    def __init__(
+        self, termination_threshold: float, termination_count: int, started_ns: int
+    ) -> None:
+        self._threshold = termination_threshold
+        self._count = termination_count
+        self._barrier_ns = started_ns
+        self._halt = Reason.NO_COMMAND
+        self._gate = Reason.NO_ACTION
+        self._enabled = True
+        self._estopped = False
+        self._above = 0
+        #: Text of the last command, and its identity while it is being served.
+        self.command = ''
+        self.command_stamp_ns: int | None = None
+        #: The policy's latest own estimate, 0 .. 1, of being done.
+        self.progress = 0.0
+
+    @property
+    def state(self) -> State:
+        if self._estopped:
+            return State.ESTOPPED
+        if self.command_stamp_ns is None:
+            return {Reason.NO_COMMAND: State.IDLE, Reason.DONE: State.SUCCEEDED}.get(
+                self._halt, State.HOLDING
+            )
+        return State.RUNNING if self.reason is Reason.OK else State.HOLDING
+
+    @property
+    def reason(self) -> Reason:
+        """Why the state is what it is; OK while moving."""
+        if self._estopped:
+            return Reason.ESTOP
+        if self.command_stamp_ns is None:
+            return self._halt
+        return self._gate if self._enabled else Reason.DISABLED
+
+    @property
+    def may_move(self) -> bool:
+        return self._enabled and not self._estopped and self.command_stamp_ns is not None
+
+    def start(self, text: str, stamp_ns: int, now_ns: int) -> bool:
+        """Serve a command; return False if it is no newer than the last one or the last stop."""
+        # What is known from the future was stamped before the clock jumped back.
+        clock_is_sane = self._barrier_ns <= now_ns + FUTURE_TOLERANCE_S * 1e9
+        if self._estopped or (clock_is_sane and stamp_ns <= self._barrier_ns):
+            return False
+        self.command, self.command_stamp_ns, self._barrier_ns = text, stamp_ns, stamp_ns
+        self.progress, self._above, self._gate = 0.0, 0, Reason.NO_ACTION
+        return True
+
+    def stop(self, now_ns: int) -> None:
+        """End the task at the user's word; commands stamped up to now are not obeyed any more."""
+        self._end(Reason.STOPPED, now_ns)
+
+    def cancel(self, now_ns: int) -> None:
+        self._end(Reason.CANCELLED, now_ns)
+
+    def estop(self, now_ns: int) -> None:
+        """End the task and refuse every other until ``reset``."""
+        self._end(Reason.ESTOP, now_ns)
+        self._estopped = True
+
+    def reset(self, now_ns: int) -> bool:
+        """Release the e-stop; motion needs a new command. Return False if there was none."""
+        if not self._estopped:
+            return False
+        self._end(Reason.NO_COMMAND, now_ns)
+        self._estopped = False
+        return True
+
+    def enable(self, enabled: bool) -> None:
+        """Allow motion, or hold until allowed again; the task goes on afterwards."""
+        self._enabled = enabled
+
+    def terminate(self, probability: float) -> None:
+        """Count a chunk in which the policy rates the task as done with ``probability``."""
+        if self.command_stamp_ns is None:
+            return
+        self.progress = min(max(probability, 0.0), 1.0)
+        self._above = self._above + 1 if probability > self._threshold else 0
+        if self._above >= self._count:
+            self.command_stamp_ns, self._halt = None, Reason.DONE
+
+    def gated(self, reason: Reason) -> None:
+        """Note what the gate made of the last tick."""
+        self._gate = reason
+
+    def _end(self, reason: Reason, now_ns: int) -> None:
+        self.command_stamp_ns, self._halt = None, reason
+        self._barrier_ns = max(self._barrier_ns, now_ns)
