@@ -67,6 +67,9 @@ class InferenceParams:
         tunable=True,
     )
     num_threads: int = param(1, 'CPU threads of the policy', ge=1, le=64)
+    state_timeout_s: float = param(
+        0.5, 'robot_pose or gripper_state older than this: no inference', ge=0.02, le=5.0
+    )
     autostart: bool = param(True, 'configure and activate at start, without a lifecycle manager')
 
 
@@ -135,12 +138,11 @@ class SimParams:
     image_width: int = param(192, 'width of camera/image_raw', ge=32, le=1920)
     image_height: int = param(192, 'height of camera/image_raw', ge=32, le=1080)
     camera_rate_hz: float = param(
-        10.0, 'rate of camera/image_raw in simulated time', ge=1.0, le=60.0
+        10.0, 'rate of camera/image_raw in simulated time', ge=1.0, le=50.0
     )
-    pose_rate_hz: float = param(50.0, 'rate of robot_pose in simulated time', ge=10.0, le=200.0)
     real_time_factor: float = param(
         1.0,
-        'speed against real time; other than 1 wants use_sim_time on every node',
+        'speed against real time; other than 1 needs publish_clock, and use_sim_time elsewhere',
         ge=0.05,
         le=20.0,
     )

@@ -18,6 +18,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.service import Service
 from rclpy.subscription import Subscription
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float32, String
 from std_srvs.srv import SetBool, Trigger
@@ -79,6 +80,11 @@ class ServiceName:
     def serve(self, node: Node, callback: Callable[[Any, Any], Any]) -> Service:
         return node.create_service(self.type, self.name, callback)
 
+
+#: Frame of every pose of the robot: z = 0 is the table top, x away from the robot, y left.
+BASE_FRAME = 'base_link'
+#: Frame of the simulated camera (REP 103: z forward, x right, y down).
+CAMERA_FRAME = 'camera_optical_frame'
 
 IMAGE_RAW = Topic(
     'camera/image_raw',
@@ -219,6 +225,9 @@ SIM_STATE = Topic(
     'sim',
     'user',
     'ground truth as JSON: scene, objects, time, success of each task that can be asked',
+)
+CLOCK = Topic(
+    '/clock', Clock, LATEST, 'sim', 'all', 'simulated time, where publish_clock is set'
 )
 DIAGNOSTICS = Topic(
     'diagnostics',
