@@ -1,0 +1,105 @@
+"""Contact sheets and short films of what the robot did, from RGB frames (h, w, 3) uint8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Picture = NDArray[np.uint8]
+
+_PAPER = (250, 250, 248)
+_INK = (32, 36, 44)
+_MARGIN_PX = 12
+_CAPTION_PX = 30
+_GOOD, _BAD = (24, 128, 72), (190, 40, 40)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One command's film: ``camera`` and ``attention`` frames of equal number, in order."""
+
+    caption: str
+    outcome: str
+    obeyed: bool
+    camera: Sequence[Picture]
+    attention: Sequence[Picture]
+
+
+def contact_sheet(scenes: Sequence[Scene], columns: int = 6, tile_px: int = 176) -> Picture:
+    """Return one picture: a row a command, camera above attention, time from left to right."""
+    width = columns * tile_px + 2 * _MARGIN_PX
+    row_height = _CAPTION_PX + 2 * tile_px + _MARGIN_PX
+    sheet = Image.new('RGB', (width, max(len(scenes), 1) * row_height + _MARGIN_PX), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for row, scene in enumerate(scenes):
+        top = _MARGIN_PX + row * row_height
+        draw.text((_MARGIN_PX, top), scene.caption, _INK, _font(18))
+        colour = _GOOD if scene.obeyed else _BAD
+        draw.text((width - _MARGIN_PX, top), scene.outcome, colour, _font(16), anchor='ra')
+        for column, index in enumerate(_spread(len(scene.camera), columns)):
+            left = _MARGIN_PX + column * tile_px
+            for line, frames in enumerate((scene.camera, scene.attention)):
+                tile = Image.fromarray(frames[index]).resize((tile_px, tile_px))
+                sheet.paste(tile, (left, top + _CAPTION_PX + line * tile_px))
+    return np.asarray(sheet)
+
+
+def film_frames(scene: Scene, tile_px: int = 320) -> list[Picture]:
+    """Return the film's frames: camera beside attention over a line with the command."""
+    frames = []
+    for camera, attention in zip(scene.camera, scene.attention, strict=True):
+        frame = Image.new('RGB', (2 * tile_px, tile_px + 40), _PAPER)
+        frame.paste(Image.fromarray(camera).resize((tile_px, tile_px)), (0, 0))
+        frame.paste(Image.fromarray(attention).resize((tile_px, tile_px)), (tile_px, 0))
+        draw = ImageDraw.Draw(frame)
+        draw.text((_MARGIN_PX, tile_px + 8), scene.caption, _INK, _font(20))
+        frames.append(np.asarray(frame))
+    return frames
+
+
+def write_film(path: Path, frames: Sequence[Picture], rate_hz: int) -> None:
+    """Write an H.264 film; ``frames`` share one even-sided size."""
+    import av  # heavy, and only films need it
+
+    with av.open(str(path), mode='w') as container:
+        stream = container.add_stream('libx264', rate=rate_hz)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = 'yuv420p'
+        stream.options = {'crf': '23'}
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(frame, format='rgb24')
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+
+def write_animation(path: Path, frames: Sequence[Picture], rate_hz: float) -> None:
+    """Write a looping GIF, small enough for a README when there are few frames."""
+    images = [Image.fromarray(f).quantize(128, dither=Image.Dither.NONE) for f in frames]
+    images[0].save(
+        path,
+        save_all=True,
+        append_images=images[1:],
+        duration=round(1000 / rate_hz),
+        loop=0,
+        optimize=True,
+    )
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    Image.fromarray(picture).save(path)
+
+
+def _spread(length: int, count: int) -> list[int]:
+    """Return ``count`` indices from the first to the last of ``length`` frames."""
+    if length == 0:
+        return []
+    return [int(i) for i in np.linspace(0, length - 1, count).round()]
+
+
+def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size_px)
