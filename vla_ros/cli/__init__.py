@@ -49,7 +49,7 @@ def _missing_package(error: ModuleNotFoundError) -> str:
             f'{package} is missing: source a ROS 2 setup (source /opt/ros/DISTRO/setup.bash), '
             'or let "make demo" install the wheels'
         )
-    return f'{package} is missing: install it with "python3 bootstrap.py --all"'
+    return f'{package} is missing: install it with "python3 bootstrap.py all"'
 
 
 def _run(name: str, argv: Sequence[str]) -> int:

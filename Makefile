@@ -1,0 +1,15 @@
+# "make demo" and "make test" need python3 (3.10 to 3.12) and nothing else.
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: demo up test lint train eval docs clean
+
+demo: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros demo $(ARGS)
+up: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros up sim $(ARGS)
+test: ; @$(PYTHON) bootstrap.py test train && $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+lint: ; @$(PYTHON) bootstrap.py test train dev && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
+train: ; @$(PYTHON) bootstrap.py train && $(BIN)/vla-ros train $(ARGS)
+eval: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros eval $(ARGS)
+docs: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros docs $(ARGS)
+clean: ; rm -rf .venv build install log out
