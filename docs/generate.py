@@ -1,0 +1,134 @@
+"""
+Write the tables of docs/ and README.md from the code that they describe.
+
+``python docs/generate.py`` rewrites them, ``--check`` exits with 1 if any is out of date.
+Between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` stands what this script writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+import math
+from pathlib import Path
+import re
+import sys
+
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+
+from vla_ros.nodes import params, wiring
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ('README.md', 'docs/dataflow.md', 'docs/nodes.md')
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ['| ' + ' | '.join(header) + ' |', '|' + '---|' * len(header)]
+    lines += ['| ' + ' | '.join(row) + ' |' for row in rows]
+    return '\n'.join(lines)
+
+
+def type_name(message: type) -> str:
+    return f'{message.__module__.split(".")[0]}/{message.__name__}'
+
+
+def qos_name(topic: wiring.Topic) -> str:
+    qos = topic.subscriber_qos or topic.qos
+    words = ['best effort' if qos.reliability == ReliabilityPolicy.BEST_EFFORT else 'reliable']
+    if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
+        words.append('transient local')
+    return ', '.join([*words, f'depth {qos.depth}'])
+
+
+def topics_table() -> str:
+    return table(
+        ('topic', 'type', 'from', 'to', 'what it carries'),
+        (
+            (f'`{t.name}`', type_name(t.type), t.publishers, t.subscribers, t.doc)
+            for t in wiring.TOPICS
+        ),
+    )
+
+
+def limits(metadata: dict[str, object]) -> str:
+    if 'one_of' in metadata:
+        return ', '.join(f'`{v}`' for v in metadata['one_of'])  # type: ignore[attr-defined]
+    if 'ge' in metadata:
+        return f'{metadata["ge"]} .. {metadata["le"]}'
+    return ''
+
+
+def default(value: object) -> str:
+    if isinstance(value, tuple) and all(math.isnan(v) for v in value):
+        return '(none)'
+    return f'`{value!r}`'
+
+
+def node_section(node: str) -> str:
+    def named(names: str) -> bool:
+        return node in re.split(r',\s*', names) or (names == 'all' and node != 'sim')
+
+    parts = [f'## {node}']
+    for title, topics in (
+        ('Subscribes', [t for t in wiring.TOPICS if named(t.subscribers)]),
+        ('Publishes', [t for t in wiring.TOPICS if named(t.publishers)]),
+    ):
+        if topics:
+            rows = [(f'`{t.name}`', type_name(t.type), qos_name(t), t.doc) for t in topics]
+            parts.append(f'### {title}\n\n' + table(('topic', 'type', 'QoS', 'what'), rows))
+    services = [s for s in wiring.SERVICES if s.server == node]
+    if services:
+        rows = [(f'`{s.name}`', type_name(s.type), s.doc) for s in services]
+        parts.append('### Services\n\n' + table(('service', 'type', 'what'), rows))
+    cls = params.NODE_PARAMS[node]
+    values = cls()
+    rows = [
+        (
+            f'`{f.name}`',
+            default(getattr(values, f.name)),
+            limits(dict(f.metadata)),
+            f.metadata['doc'] + (' (tunable)' if f.metadata.get('tunable') else ''),
+        )
+        for f in fields(cls)
+    ]
+    parts.append('### Parameters\n\n' + table(('parameter', 'default', 'valid', 'meaning'), rows))
+    return '\n\n'.join(parts)
+
+
+def generated() -> dict[str, str]:
+    return {
+        'topics': topics_table(),
+        'nodes': '\n\n'.join(node_section(node) for node in params.NODE_PARAMS),
+    }
+
+
+def filled(page: str, parts: dict[str, str]) -> str:
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return f'<!-- begin {name} -->\n{parts[name]}\n<!-- end {name} -->'
+
+    return re.sub(r'<!-- begin (\w+) -->.*?<!-- end \1 -->', replace, page, flags=re.S)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--check', action='store_true', help='only compare')
+    check = parser.parse_args().check
+    parts = generated()
+    stale = []
+    for name in PAGES:
+        path = ROOT / name
+        old = path.read_text()
+        new = filled(old, parts)
+        if old != new:
+            stale.append(name)
+            if not check:
+                path.write_text(new)
+    if check and stale:
+        sys.stderr.write(f'{", ".join(stale)} out of date: run "make docs"\n')
+    return 1 if check and stale else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
