@@ -12,4 +12,4 @@ lint: ; @$(PYTHON) bootstrap.py test train dev && $(BIN)/ruff check && $(BIN)/ru
 train: ; @$(PYTHON) bootstrap.py train && $(BIN)/vla-ros train $(ARGS)
 eval: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros eval $(ARGS)
 docs: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros docs $(ARGS)
-clean: ; rm -rf .venv build install log out
+clean: ; rm -rf build install log out .pytest_cache .ruff_cache .mypy_cache .hypothesis

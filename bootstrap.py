@@ -130,8 +130,11 @@ def constraints(ros: bool) -> Path:
 
 def pinned(package: str) -> str:
     """Return the version of a package in constraints.txt."""
-    pins = dict(line.split('==') for line in CONSTRAINTS.read_text().splitlines() if '==' in line)
-    return pins[package]
+    for line in CONSTRAINTS.read_text().splitlines():
+        name, _, version = line.partition('==')
+        if name == package:
+            return version
+    raise KeyError(package)
 
 
 def pip(pins: Path, *arguments: str) -> None:
