@@ -1,0 +1,46 @@
+"""Success rates with honest intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+import math
+
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A success rate of ``n`` trials with its 95 % Wilson interval [low, high]."""
+
+    n: int
+    success: float
+    low: float
+    high: float
+
+    @staticmethod
+    def of(successes: int, n: int) -> Rate:
+        """Return the rate of ``successes`` in ``n`` trials (Wilson, 1927); n may be 0."""
+        if n == 0:
+            return Rate(0, math.nan, 0.0, 1.0)
+        p = successes / n
+        z2 = _Z95 * _Z95
+        centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+        half = _Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+        return Rate(n, p, max(0.0, centre - half), min(1.0, centre + half))
+
+    def __str__(self) -> str:
+        if self.n == 0:
+            return '   -'
+        return f'{100 * self.success:5.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}]'
+
+    def to_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def rates_table(title: str, rates: Mapping[str, Rate]) -> str:
+    """Return a plain text table, one line a name."""
+    width = max(len(title), *(len(name) for name in rates)) if rates else len(title)
+    lines = [f'{title:<{width}}  {"n":>5}  success, 95 % interval']
+    lines += [f'{name:<{width}}  {rate.n:>5}  {rate}' for name, rate in rates.items()]
+    return '\n'.join(lines)
