@@ -92,4 +92,6 @@ class Durations:
         """Return p50, p95 and p99 in milliseconds, under ``name``; NaN before the first."""
         newest = list(self._newest_s) or [math.nan]
         percentiles = np.percentile(newest, (50, 95, 99)) * 1e3
-        return {f'{name}_p{p}_ms': float(v) for p, v in zip((50, 95, 99), percentiles, strict=True)}
+        return {
+            f'{name}_p{p}_ms': float(v) for p, v in zip((50, 95, 99), percentiles, strict=True)
+        }

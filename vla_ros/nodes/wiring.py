@@ -226,9 +226,7 @@ SIM_STATE = Topic(
     'user',
     'ground truth as JSON: scene, objects, time, success of each task that can be asked',
 )
-CLOCK = Topic(
-    '/clock', Clock, LATEST, 'sim', 'all', 'simulated time, where publish_clock is set'
-)
+CLOCK = Topic('/clock', Clock, LATEST, 'sim', 'all', 'simulated time, where publish_clock is set')
 DIAGNOSTICS = Topic(
     'diagnostics',
     DiagnosticArray,

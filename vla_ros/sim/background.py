@@ -25,8 +25,9 @@ class BackgroundCamera:
     deterministic and two hundred times cheaper than a picture, and nothing needs a lock. MuJoCo
     and numpy release the interpreter while they render.
 
-    ``on_picture(stamp_ns, image, camera)`` gets each picture (h, w, 3), ``on_error`` what went wrong,
-    both in that thread. When pictures are asked for faster than they can be made, old ones are skipped.
+    ``on_picture(stamp_ns, image, camera)`` gets each picture (h, w, 3) and ``on_error`` what went
+    wrong, both in that thread. When pictures are asked for faster than they can be made, old ones
+    are skipped.
     """
 
     def __init__(

@@ -1,0 +1,230 @@
+"""
+The policy: newest frame, command and own pose to a chunk of actions. A managed node.
+
+Subscribes: vla/image, vla/command_embedding, robot_pose, gripper_state
+Publishes: vla/action_chunk, vla/attention (both with the image's stamp), diagnostics
+
+It infers only while there is a command, in one thread of its own, and always on the newest frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import sys
+import time
+import traceback
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped
+import numpy as np
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float32, Header
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.interfaces import EncodedCommand, Observation, Policy, STATE_CHANNELS
+from vla_ros.nodes import wiring
+from vla_ros.nodes.conversions import (
+    attention_to_message,
+    chunk_to_message,
+    command_from_message,
+    pose_from_message,
+    raw_from_message,
+    to_ns,
+)
+from vla_ros.nodes.diagnostics import Durations, ERROR, Health, OK, report_health, Stream, WARN
+from vla_ros.nodes.lifecycle import ManagedNode
+from vla_ros.nodes.params import declare, InferenceParams
+from vla_ros.nodes.runner import run
+from vla_ros.paths import shipped_policy_path
+from vla_ros.pipeline.image import decode_rgb
+from vla_ros.pipeline.mailbox import Worker
+from vla_ros.pipeline.manifest import PolicyManifest
+from vla_ros.pipeline.proprioception import Proprioception
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    header: Header
+    observation: Observation
+
+
+def check_fits(manifest: PolicyManifest) -> None:
+    """Raise ConfigurationError if the policy wants what the topics of this node do not carry."""
+    missing = [name for name in manifest.state_names if name not in STATE_CHANNELS]
+    if missing:
+        raise ConfigurationError(
+            f'policy {manifest.name} needs the state {", ".join(missing)}; this node has '
+            f'{", ".join(STATE_CHANNELS)}: train with these'
+        )
+    if len(manifest.cameras) != 1:
+        raise ConfigurationError(
+            f'policy {manifest.name} needs {len(manifest.cameras)} cameras; this node has one'
+        )
+
+
+class InferenceNode(ManagedNode):
+    def __init__(self, **options: Any) -> None:
+        super().__init__('inference', **options)
+        self._params = declare(self, InferenceParams)
+        self._policy: Policy | None = None
+        self._manifest: PolicyManifest | None = None
+        self._worker: Worker[Job] | None = None
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        self._forget()
+        self._problem = ''
+        self._errors = 0
+        self._frames, self._chunks = Stream(), Stream()
+        self._latency, self._inference = Durations(), Durations()
+        report_health(self, self._health)
+        if self._params.autostart:
+            self.autostart()
+
+    def configure(self) -> None:
+        # Imports torch, which takes seconds: not before the node answers signals.
+        from vla_ros.pipeline.policy import load_policy
+
+        path = self.get_parameter('policy_path').value or shipped_policy_path()
+        policy = load_policy(path, self._params.num_threads)
+        check_fits(policy.manifest)
+        self._policy, self._manifest = policy, policy.manifest
+        self.get_logger().info(f'policy {policy.manifest.name} ({policy.manifest.sha256[:12]})')
+
+    def activate(self) -> None:
+        self._forget()
+        self._chunk = wiring.ACTION_CHUNK.publisher(self)
+        self._attention = wiring.ATTENTION.publisher(self)
+        self._outputs = [self._chunk, self._attention]
+        self._worker = Worker(self._infer, self._infer_failed, 'inference')
+        self._inputs = [
+            wiring.COMMAND_EMBEDDING.subscription(self, self._on_command),
+            wiring.ROBOT_POSE.subscription(self, self._on_pose),
+            wiring.GRIPPER_STATE.subscription(self, self._on_gripper),
+            wiring.IMAGE.subscription(self, self._on_image),
+        ]
+
+    def deactivate(self) -> None:
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        if self._worker is not None and not self._worker.stop(timeout_s=1.0):
+            self.get_logger().error('the policy does not return; restart this node')
+        for publisher in self._outputs:
+            self.destroy_publisher(publisher)
+        self._inputs, self._outputs, self._worker = [], [], None
+
+    def cleanup(self) -> None:
+        self._policy = self._manifest = None
+
+    def _forget(self) -> None:
+        self._command: EncodedCommand | None = None
+        self._robot = Proprioception(self._params.state_timeout_s)
+        self._episode_ns = 0
+
+    def _on_command(self, message: Image) -> None:
+        try:
+            self._command = command_from_message(message)
+        except ValueError as error:
+            self._command = None
+            self.get_logger().warning(f'{wiring.COMMAND_EMBEDDING.name}: {error}')
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        stamp_ns = to_ns(message.header.stamp)
+        self._robot.add_pose(stamp_ns, pose_from_message(message), time.monotonic())
+
+    def _on_gripper(self, message: Float32) -> None:
+        self._robot.set_gripper(message.data, time.monotonic())
+
+    def _on_image(self, message: Image) -> None:
+        self._frames.tick()
+        if self._command is None or self._command.is_empty:
+            self._problem = ''
+            return
+        try:
+            job = self._job(message, self._command)
+        except ValueError as error:
+            self._problem = str(error)
+            self.get_logger().warning(self._problem, throttle_duration_sec=5.0)
+            return
+        self._problem = ''
+        self._worker.mailbox.put(job)
+
+    def _job(self, message: Image, command: EncodedCommand) -> Job:
+        """Return what to infer on; raises ValueError saying what does not fit or is missing."""
+        want = self._manifest
+        if (message.width, message.height) != (want.image_width, want.image_height):
+            raise ValueError(
+                f'{wiring.IMAGE.name} is {message.width}x{message.height}, the policy wants '
+                f'{want.image_width}x{want.image_height}: set image_width and image_height of '
+                'the camera node',
+            )
+        if command.tokens.shape[1] != want.text_width:
+            raise ValueError(
+                f'the command has {command.tokens.shape[1]} features a token, the policy wants '
+                f'{want.text_width}: use the text encoder it was trained with'
+            )
+        if (missing := self._missing()) is not None:
+            name = self.resolve_topic_name(missing)
+            raise ValueError(f'no fresh {name}: no inference without it')
+        image = decode_rgb(raw_from_message(message), max_bytes=sys.maxsize)
+        stamp_ns = to_ns(message.header.stamp)
+        state = self._robot.at(stamp_ns, want.state_names)
+        observation = Observation(stamp_ns, image[None], state, command)
+        return Job(message.header, observation)
+
+    def _missing(self) -> str | None:
+        now_s = time.monotonic()
+        if not self._robot.has_pose(now_s):
+            return wiring.ROBOT_POSE.name
+        return None if self._robot.has_gripper(now_s) else wiring.GRIPPER_STATE.name
+
+    def _infer(self, job: Job) -> None:
+        """Run in the worker's thread."""
+        observation = job.observation
+        if observation.command.stamp_ns != self._episode_ns:
+            self._episode_ns = observation.command.stamp_ns
+            self._policy.reset()
+        started_s = time.monotonic()
+        result = self._policy.infer(observation)
+        self._inference.add(time.monotonic() - started_s)
+        if self._command is not observation.command:  # replaced meanwhile
+            return
+        self._chunk.publish(chunk_to_message(result.chunk))
+        self._attention.publish(attention_to_message(result.attention, job.header))
+        self._chunks.tick()
+        age_ns = self.get_clock().now().nanoseconds - observation.stamp_ns
+        self._latency.add(age_ns * 1e-9)
+
+    def _infer_failed(self, error: Exception) -> None:
+        if not self.context.ok():  # ended in the middle of publishing
+            return
+        self._errors += 1
+        text = ''.join(traceback.format_exception(error))
+        self.get_logger().error(f'inference failed:\n{text}', throttle_duration_sec=1.0)
+
+    def _health(self) -> Health:
+        worker, manifest = self._worker, self._manifest
+        values = {
+            'policy': manifest.name if manifest else '',
+            'policy_sha256': manifest.sha256 if manifest else '',
+            'frames_hz': self._frames.rate_hz(),
+            'chunks_hz': self._chunks.rate_hz(),
+            'dropped_frames': worker.mailbox.dropped if worker else 0,
+            'errors': self._errors,
+            **self._latency.values('latency'),
+            **self._inference.values('inference'),
+        }
+        if worker is None:
+            return Health(ERROR, 'not active: no policy runs', values)
+        if self._frames.age_s() > self._params.state_timeout_s:
+            name = self.resolve_topic_name(wiring.IMAGE.name)
+            return Health(ERROR, f'no frame on {name}: is the camera node running?', values)
+        return Health(WARN if self._problem else OK, self._problem or 'ok', values)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    return run(InferenceNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
