@@ -179,7 +179,8 @@ def _braked(velocity: Array, dt_s: float, max_acceleration: float) -> Array:
 def _rotation_vector(start: Array, end: Array) -> Array:
     """Return axis times angle (3,) of the shortest rotation from ``start`` to ``end``."""
     turn = quaternion_multiply(end, quaternion_conjugate(start))
-    if turn[3] < 0.0:
+    # Both signs are the same rotation; of the two ways half a turn can go, always take one.
+    if tuple(turn[::-1]) < (0.0, 0.0, 0.0, 0.0):
         turn = -turn
     sine = _norm(turn[:3])
     if sine < 1e-12:

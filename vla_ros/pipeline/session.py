@@ -27,24 +27,22 @@ class Session:
     Events in, state and reason out.
 
     A task ends as succeeded when the policy says so (above ``termination_threshold``) in
-    ``termination_count`` chunks in a row. ``started_ns``: commands stamped earlier are not obeyed,
-    so a restart never sets a robot in motion.
+    ``termination_count`` chunks in a row.
     """
 
-    def __init__(
-        self, termination_threshold: float, termination_count: int, started_ns: int
-    ) -> None:
+    def __init__(self, termination_threshold: float, termination_count: int) -> None:
         self._threshold = termination_threshold
         self._count = termination_count
-        self._barrier_ns = started_ns
+        self._barrier_ns = 0
         self._halt = Reason.NO_COMMAND
         self._gate = Reason.NO_ACTION
         self._enabled = True
         self._estopped = False
         self._above = 0
-        #: Text of the last command, and its identity while it is being served.
+        self._has_task = False
+        #: Text and identity of the last command, '' and 0 before the first.
         self.command = ''
-        self.command_stamp_ns: int | None = None
+        self.command_stamp_ns = 0
         #: The policy's latest own estimate, 0 .. 1, of being done.
         self.progress = 0.0
 
@@ -52,7 +50,7 @@ class Session:
     def state(self) -> State:
         if self._estopped:
             return State.ESTOPPED
-        if self.command_stamp_ns is None:
+        if not self._has_task:
             return {Reason.NO_COMMAND: State.IDLE, Reason.DONE: State.SUCCEEDED}.get(
                 self._halt, State.HOLDING
             )
@@ -63,13 +61,21 @@ class Session:
         """Why the state is what it is; OK while moving."""
         if self._estopped:
             return Reason.ESTOP
-        if self.command_stamp_ns is None:
+        if not self._has_task:
             return self._halt
         return self._gate if self._enabled else Reason.DISABLED
 
     @property
     def may_move(self) -> bool:
-        return self._enabled and not self._estopped and self.command_stamp_ns is not None
+        return self._has_task and self._enabled and not self._estopped
+
+    def serves(self, command_stamp_ns: int) -> bool:
+        """Return whether the task at hand is that of the command with this identity."""
+        return self._has_task and command_stamp_ns == self.command_stamp_ns
+
+    def ignore_before(self, now_ns: int) -> None:
+        """Obey no command stamped up to now: one from before a restart must not move a robot."""
+        self._barrier_ns = max(self._barrier_ns, now_ns)
 
     def start(self, text: str, stamp_ns: int, now_ns: int) -> bool:
         """Serve a command; return False if it is no newer than the last one or the last stop."""
@@ -77,16 +83,21 @@ class Session:
         clock_is_sane = self._barrier_ns <= now_ns + FUTURE_TOLERANCE_S * 1e9
         if self._estopped or (clock_is_sane and stamp_ns <= self._barrier_ns):
             return False
+        self._has_task = True
         self.command, self.command_stamp_ns, self._barrier_ns = text, stamp_ns, stamp_ns
         self.progress, self._above, self._gate = 0.0, 0, Reason.NO_ACTION
         return True
 
-    def stop(self, now_ns: int) -> None:
-        """End the task at the user's word; commands stamped up to now are not obeyed any more."""
-        self._end(Reason.STOPPED, now_ns)
+    def stop(self, stamp_ns: int) -> None:
+        """End the task at the user's word; commands stamped up to then are not obeyed any more."""
+        self._end(Reason.STOPPED, stamp_ns)
 
-    def cancel(self, now_ns: int) -> None:
-        self._end(Reason.CANCELLED, now_ns)
+    def cancel(self, now_ns: int) -> bool:
+        """End the task; return False if there is none."""
+        had_task = self._has_task
+        if had_task:
+            self._end(Reason.CANCELLED, now_ns)
+        return had_task
 
     def estop(self, now_ns: int) -> None:
         """End the task and refuse every other until ``reset``."""
@@ -107,17 +118,17 @@ class Session:
 
     def terminate(self, probability: float) -> None:
         """Count a chunk in which the policy rates the task as done with ``probability``."""
-        if self.command_stamp_ns is None:
+        if not self._has_task:
             return
         self.progress = min(max(probability, 0.0), 1.0)
         self._above = self._above + 1 if probability > self._threshold else 0
         if self._above >= self._count:
-            self.command_stamp_ns, self._halt = None, Reason.DONE
+            self._has_task, self._halt = False, Reason.DONE
 
     def gated(self, reason: Reason) -> None:
         """Note what the gate made of the last tick."""
         self._gate = reason
 
     def _end(self, reason: Reason, now_ns: int) -> None:
-        self.command_stamp_ns, self._halt = None, reason
-        self._barrier_ns = max(self._barrier_ns, now_ns)
+        self._has_task, self._halt = False, reason
+        self.ignore_before(now_ns)

@@ -1,0 +1,181 @@
+"""
+Action chunks to a servo-ready stream of poses: the only door to the robot.
+
+Subscribes: vla/action_chunk, vla/command_embedding, natural_language_command, robot_pose
+Publishes: robot_action, gripper_action, vla/status, diagnostics
+Serves: ~/estop, ~/reset, ~/cancel, ~/enable
+
+Ticks on the steady clock, so a stalled ROS clock leads to a hold and not to silence. Never imports
+a learning framework: a model that hangs or crashes cannot take this process with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+import sys
+import time
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float32, String
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from vla_ros.interfaces import TERMINATION_CHANNEL
+from vla_ros.nodes import wiring
+from vla_ros.nodes.conversions import (
+    chunk_from_message,
+    command_from_message,
+    pose_from_message,
+    pose_to_message,
+)
+from vla_ros.nodes.diagnostics import report_health
+from vla_ros.nodes.params import declare, PoseParams
+from vla_ros.nodes.pose_report import PoseReport
+from vla_ros.nodes.runner import run
+from vla_ros.pipeline.chunk import ChunkPlayer
+from vla_ros.pipeline.command import is_stop, printable
+from vla_ros.pipeline.gate import Gate, GateOutput, Instant, Measured
+from vla_ros.pipeline.motion import Limits
+from vla_ros.pipeline.session import Session
+
+STATUS_PERIOD_S = 0.5
+
+
+class PoseNode(Node):
+    def __init__(self, **options: Any) -> None:
+        super().__init__('pose', **options)
+        params = declare(self, PoseParams)
+        self._limits = Limits(**{f.name: getattr(params, f.name) for f in fields(Limits)})
+        self._session = Session(params.termination_threshold, params.termination_count)
+        self._player = ChunkPlayer(lead_s=self._limits.lead_s)
+        self._gate = Gate(self._limits)
+        self._measured: Measured | None = None
+        self._has_clock = False
+        self._report = PoseReport(self._session)
+        self._wire()
+
+    def _wire(self) -> None:
+        self._robot_action = wiring.ROBOT_ACTION.publisher(self)
+        self._gripper_action = wiring.GRIPPER_ACTION.publisher(self)
+        self._status = wiring.STATUS.publisher(self)
+        wiring.ACTION_CHUNK.subscription(self, self._on_chunk)
+        wiring.COMMAND_EMBEDDING.subscription(self, self._on_command)
+        wiring.COMMAND.subscription(self, self._on_text)
+        wiring.ROBOT_POSE.subscription(self, self._on_robot_pose)
+        wiring.ESTOP.serve(self, self._on_estop)
+        wiring.RESET.serve(self, self._on_reset)
+        wiring.CANCEL.serve(self, self._on_cancel)
+        wiring.ENABLE.serve(self, self._on_enable)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0 / self._limits.rate_hz, self._tick, clock=steady)
+        self.create_timer(STATUS_PERIOD_S, self._publish_status, clock=steady)
+        report_health(self, lambda: self._report.health(self._measured))
+
+    def _now(self) -> Instant:
+        return Instant(time.monotonic(), self._now_ns())
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _on_robot_pose(self, message: PoseStamped) -> None:
+        pose = pose_from_message(message)
+        self._measured = Measured(pose, message.header.frame_id, time.monotonic())
+
+    def _on_text(self, message: String) -> None:
+        """Stop at once, whatever the command node is doing; commands come by their embedding."""
+        if is_stop(message.data):
+            self._session.stop(self._now_ns())
+
+    def _on_command(self, message: Image) -> None:
+        now_ns = self._now_ns()
+        try:
+            command = command_from_message(message)
+        except ValueError as error:
+            self._reject('command', error)
+            self._session.stop(now_ns)
+            return
+        if command.is_empty:
+            self._session.stop(command.stamp_ns)
+        elif self._has_clock and self._session.start(command.text, command.stamp_ns, now_ns):
+            self._player.clear()
+            self._report.start()
+
+    def _on_chunk(self, message: JointTrajectory) -> None:
+        try:
+            chunk = chunk_from_message(message)
+            if not self._session.serves(chunk.command_stamp_ns):
+                self._report.rejected['chunk_of_another_command'] += 1
+                return
+            if not self._player.accept(chunk, self._now()):
+                self._report.rejected['chunk_older_than_played'] += 1
+                return
+        except ValueError as error:
+            self._reject('chunk', error)
+            return
+        if TERMINATION_CHANNEL in chunk.channels:
+            self._session.terminate(float(chunk.column(TERMINATION_CHANNEL)[0]))
+
+    def _reject(self, what: str, error: ValueError) -> None:
+        self._report.rejected[f'{what}_malformed'] += 1
+        self.get_logger().warning(
+            f'refused a {what}: {printable(str(error))}', throttle_duration_sec=1.0
+        )
+
+    def _tick(self) -> None:
+        now = self._now()
+        if not self._has_clock and now.stamp_ns > 0:  # /clock may begin later than this node
+            self._has_clock = True
+            self._session.ignore_before(now.stamp_ns)
+        session = self._session
+        wish = self._player.sample(now.stamp_ns) if session.may_move else session.reason
+        output = self._gate.tick(now, wish, self._measured)
+        session.gated(output.reason)
+        self._publish(output, now.stamp_ns)
+        self._report.observe(Instant(now.steady_s, self._now_ns()), wish, output)
+        if self._report.has_news():
+            self._publish_status()
+
+    def _publish(self, output: GateOutput, stamp_ns: int) -> None:
+        if output.pose is not None:
+            message = pose_to_message(output.pose, stamp_ns, self._limits.base_frame)
+            self._robot_action.publish(message)
+        if output.gripper is not None:
+            self._gripper_action.publish(Float32(data=output.gripper))
+
+    def _publish_status(self) -> None:
+        self._status.publish(self._report.status())
+
+    def _on_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._session.estop(self._now_ns())
+        response.success, response.message = True, 'stopped; reset releases it'
+        return response
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._session.reset(self._now_ns())
+        response.message = (
+            'released; give a command' if response.success else 'there is no e-stop to release'
+        )
+        return response
+
+    def _on_cancel(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._session.cancel(self._now_ns())
+        response.message = 'cancelled' if response.success else 'there is no task to cancel'
+        return response
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._session.enable(request.data)
+        response.success, response.message = True, 'enabled' if request.data else 'disabled'
+        return response
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    return run(PoseNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

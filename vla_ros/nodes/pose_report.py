@@ -1,0 +1,102 @@
+"""What the pose node tells: the task on vla/status, its own health on diagnostics."""
+
+from __future__ import annotations
+
+from collections import Counter
+import math
+import time
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from vla_ros.geometry import Pose
+from vla_ros.nodes import wiring
+from vla_ros.nodes.diagnostics import Durations, ERROR, Health, OK, Stream, WARN
+from vla_ros.pipeline.gate import Candidate, GateOutput, Instant, Measured, Reason
+from vla_ros.pipeline.session import Session, State
+
+_LEVELS = {State.HOLDING: WARN, State.ESTOPPED: ERROR}
+
+
+class PoseReport:
+    """
+    Counts and measures what passes the gate.
+
+    ``rejected`` counts messages that never became a candidate, by reason.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.rejected: Counter[str] = Counter()
+        self._session = session
+        self._ticks = Stream()
+        self._outcomes: Counter[str] = Counter()
+        self._period = Durations(window=500)
+        self._last_tick_s = math.nan
+        self._last_pose: Pose | None = None
+        self._used_stamp_ns = 0
+        self._told: tuple[object, ...] = ()
+        self.start()
+
+    def start(self) -> None:
+        """Begin a new task: its path and latencies are its own."""
+        self._path_m = 0.0
+        self._latency = Durations()
+
+    def observe(self, now: Instant, wish: Candidate | Reason, output: GateOutput) -> None:
+        """Take in one tick, ``now`` being just after its pose was published."""
+        self._ticks.tick()
+        self._outcomes[output.reason.value] += 1
+        if not math.isnan(self._last_tick_s):
+            self._period.add(now.steady_s - self._last_tick_s)
+        self._last_tick_s = now.steady_s
+        last, self._last_pose = self._last_pose, output.pose
+        if last is not None and output.pose is not None:
+            self._path_m += math.dist(last.position, output.pose.position)
+        if output.held or not isinstance(wish, Candidate):
+            return
+        if wish.stamp_ns != self._used_stamp_ns:
+            self._used_stamp_ns = wish.stamp_ns
+            self._latency.add((now.stamp_ns - wish.stamp_ns) * 1e-9)
+
+    def has_news(self) -> bool:
+        """Return whether the task's state has changed since it was last told."""
+        return self._told != self._key()
+
+    def status(self) -> DiagnosticStatus:
+        """Return the state of the task; latencies are from image stamp to first use as a pose."""
+        self._told = self._key()
+        session = self._session
+        detail = session.command if session.reason is Reason.OK else session.reason.value
+        values = {
+            'state': session.state.value,
+            'reason': session.reason.value,
+            'command': session.command,
+            'command_stamp_ns': session.command_stamp_ns,
+            'progress': f'{session.progress:.3f}',
+            **{key: f'{value:.1f}' for key, value in self._latency.values('latency').items()},
+            'path_length_m': f'{self._path_m:.4f}',
+        }
+        return DiagnosticStatus(
+            level=_LEVELS.get(session.state, OK),
+            name='vla',
+            message=f'{session.state.value}: {detail}',
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
+
+    def health(self, measured: Measured | None) -> Health:
+        session = self._session
+        values = {
+            'rate_hz': self._ticks.rate_hz(),
+            **self._period.values('period'),
+            **self._latency.values('latency'),
+            **{f'ticks_{reason}': n for reason, n in sorted(self._outcomes.items())},
+            **{f'rejected_{what}': n for what, n in sorted(self.rejected.items())},
+        }
+        if measured is None:
+            return Health(ERROR, f'nothing came on {wiring.ROBOT_POSE.name} yet', values)
+        values['robot_pose_age_s'] = time.monotonic() - measured.received_s
+        message = f'{session.state.value}: {session.reason.value}'
+        return Health(_LEVELS.get(session.state, OK), message, values)
+
+    def _key(self) -> tuple[object, ...]:
+        session = self._session
+        return session.state, session.reason, session.command, session.command_stamp_ns
