@@ -24,7 +24,7 @@ class ChunkPlayer:
     """
     Plays the newest chunk, blending over from the chunks before it.
 
-    ``lead_s``: play so far ahead, to make up for a follower's lag (``Limits.lead_s``).
+    ``lead_s``: play poses so far ahead, to make up for a follower's lag (``Limits.lead_s``).
     ``crossfade_s``: a new chunk takes over linearly in this time.
     """
 
@@ -72,7 +72,7 @@ class ChunkPlayer:
             pose = _mix(pose, track.pose_at(at_ns), min(max(share, 0.0), 1.0))
         return Candidate(
             pose=pose,
-            gripper=newest.gripper_at(at_ns),
+            gripper=newest.gripper_at(now_ns),  # the follower is about where it is to be now
             frame_id=newest.frame_id,
             stamp_ns=newest.stamp_ns,
             received_s=newest.received_s,

@@ -1,0 +1,153 @@
+"""The task state machine."""
+
+import pytest
+
+from vla_ros.pipeline.gate import Reason
+from vla_ros.pipeline.session import Session, State
+
+NOW = 100_000_000_000
+
+
+@pytest.fixture
+def session() -> Session:
+    made = Session(termination_threshold=0.5, termination_count=3)
+    made.ignore_before(NOW)
+    return made
+
+
+@pytest.fixture
+def running(session) -> Session:
+    assert session.start('pick up the red block', NOW + 1, NOW + 1)
+    session.gated(Reason.OK)
+    return session
+
+
+def seen(session: Session) -> tuple[State, Reason, bool]:
+    return session.state, session.reason, session.may_move
+
+
+def test_it_begins_idle(session):
+    assert seen(session) == (State.IDLE, Reason.NO_COMMAND, False)
+
+
+def test_a_command_waits_for_its_first_action_and_then_runs(session):
+    session.start('point at the ball', NOW + 1, NOW + 1)
+    assert seen(session) == (State.HOLDING, Reason.NO_ACTION, True)
+    session.gated(Reason.OK)
+    assert seen(session) == (State.RUNNING, Reason.OK, True)
+    assert session.command == 'point at the ball'
+
+
+def test_a_fault_holds_with_its_reason_until_it_is_over(running):
+    running.gated(Reason.IMAGE_OLD)
+    assert seen(running) == (State.HOLDING, Reason.IMAGE_OLD, True)
+    running.gated(Reason.OK)
+    assert running.state is State.RUNNING
+
+
+def test_a_new_command_replaces_the_one_being_served(running):
+    assert running.start('push the ball', NOW + 2, NOW + 2)
+    assert running.serves(NOW + 2)
+    assert not running.serves(NOW + 1)
+
+
+def test_stop_holds(running):
+    running.stop(NOW + 5)
+    assert seen(running) == (State.HOLDING, Reason.STOPPED, False)
+    assert not running.serves(NOW + 1)
+
+
+def test_a_command_given_before_the_stop_but_arriving_after_it_is_not_obeyed(running):
+    running.stop(NOW + 5)
+    assert not running.start('push the ball', NOW + 4, NOW + 6)
+    assert running.start('push the ball', NOW + 7, NOW + 7)
+
+
+def test_a_command_from_before_the_start_is_not_obeyed(session):
+    assert not session.start('push the ball', NOW - 1, NOW + 1)
+    assert session.state is State.IDLE
+
+
+def test_the_same_command_delivered_again_does_not_start_over(running):
+    for _ in range(3):
+        running.terminate(1.0)
+    assert not running.start('pick up the red block', NOW + 1, NOW + 9)
+    assert running.state is State.SUCCEEDED
+
+
+def test_after_the_clock_jumped_back_commands_are_obeyed(running):
+    running.stop(NOW + 5)
+    assert running.start('push the ball', 1_000, 2_000)
+
+
+def test_enough_terminations_in_a_row_end_the_task(running):
+    for probability in (0.9, 0.9, 0.1, 0.9, 0.9):
+        running.terminate(probability)
+    assert running.state is State.RUNNING
+    running.terminate(0.9)
+    assert seen(running) == (State.SUCCEEDED, Reason.DONE, False)
+    assert running.progress == 0.9
+
+
+def test_a_termination_at_the_threshold_does_not_count(running):
+    for _ in range(10):
+        running.terminate(0.5)
+    assert running.state is State.RUNNING
+
+
+def test_terminations_without_a_task_change_nothing(session):
+    for _ in range(5):
+        session.terminate(1.0)
+    assert session.state is State.IDLE
+
+
+def test_a_new_command_counts_terminations_and_progress_anew(running):
+    running.terminate(0.9)
+    running.terminate(0.9)
+    running.start('push the ball', NOW + 2, NOW + 2)
+    assert running.progress == 0.0
+    running.terminate(0.9)
+    assert running.serves(NOW + 2)
+
+
+def test_cancel_ends_the_task_and_says_whether_there_was_one(running):
+    assert running.cancel(NOW + 5)
+    assert seen(running) == (State.HOLDING, Reason.CANCELLED, False)
+    assert not running.cancel(NOW + 6)
+
+
+def test_disabling_pauses_the_task_and_enabling_goes_on(running):
+    running.enable(False)
+    assert seen(running) == (State.HOLDING, Reason.DISABLED, False)
+    running.enable(True)
+    assert seen(running) == (State.RUNNING, Reason.OK, True)
+
+
+@pytest.mark.parametrize(
+    'event',
+    [
+        lambda s: s.start('push the ball', NOW + 9, NOW + 9),
+        lambda s: s.stop(NOW + 9),
+        lambda s: s.cancel(NOW + 9),
+        lambda s: s.enable(True),
+        lambda s: s.gated(Reason.OK),
+        lambda s: s.terminate(1.0),
+        lambda s: s.estop(NOW + 9),
+    ],
+)
+def test_the_estop_latches_through_everything(running, event):
+    running.estop(NOW + 5)
+    event(running)
+    assert seen(running) == (State.ESTOPPED, Reason.ESTOP, False)
+
+
+def test_reset_releases_the_estop_but_not_the_old_task(running):
+    running.estop(NOW + 5)
+    assert running.reset(NOW + 6)
+    assert seen(running) == (State.IDLE, Reason.NO_COMMAND, False)
+    assert not running.start('pick up the red block', NOW + 1, NOW + 7)
+
+
+def test_reset_without_an_estop_is_refused_and_changes_nothing(running):
+    assert not running.reset(NOW + 5)
+    assert running.state is State.RUNNING
