@@ -1,0 +1,296 @@
+"""
+The node graph as data: who runs, with which parameters and remaps, in which environment.
+
+``vla-ros up`` and the launch files both start what the functions here return, so they cannot
+differ. Imports neither rclpy nor launch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+import yaml
+
+from vla_ros import paths
+from vla_ros.errors import ConfigurationError
+from vla_ros.pipeline.manifest import manifest_path, read_manifest
+
+Value = bool | int | float | str
+
+#: The pipeline, in the order of the data.
+PIPELINE = ('camera', 'command', 'inference', 'pose', 'marker')
+
+_NAMESPACE = re.compile(r'(/?[A-Za-z_]\w*)(/[A-Za-z_]\w*)*/?|/?')
+
+
+def option(default: Value, doc: str, **limits: Any) -> Any:
+    """Describe one option; ``limits``: ``choices``, ``ge``, ``le``, ``graphs`` (else: all)."""
+    return field(default=default, metadata={'doc': doc, **limits})
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    What a user may choose when starting a graph: flags of ``vla-ros up``, launch arguments.
+
+    Raises ConfigurationError for a value that cannot be.
+    """
+
+    namespace: str = option('', 'namespace of every node and topic; empty: none')
+    params_file: str = option('', 'YAML with parameters, over those in config/')
+    policy_path: str = option(
+        '',
+        'TorchScript file with its manifest (.json) beside it; empty: the shipped policy',
+        graphs=('robot', 'sim'),
+    )
+    markers: bool = option(True, 'run the marker node', graphs=('robot', 'sim'))
+    use_sim_time: bool = option(False, 'take the time from /clock')
+    seed: int = option(0, 'seed of the first scene', ge=0, le=2**31 - 1, graphs=('sim',))
+    real_time_factor: float = option(
+        1.0, 'speed against real time; other than 1 uses /clock', ge=0.05, le=20.0, graphs=('sim',)
+    )
+    log_level: str = option(
+        'info', 'least severe messages shown', choices=('debug', 'info', 'warn', 'error')
+    )
+
+    def __post_init__(self) -> None:
+        if not _NAMESPACE.fullmatch(self.namespace):
+            raise ConfigurationError(
+                f'namespace is {self.namespace!r}; valid: names of letters, digits and _ that '
+                'start with no digit, joined by /, as in "arm" or "/lab/arm"'
+            )
+        for f in fields(self):
+            _check_limits(f.name, getattr(self, f.name), f.metadata)
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, str]) -> Options:
+        """Return the options given as text; raises ConfigurationError for what cannot be read."""
+        defaults = {f.name: f.default for f in fields(cls)}
+        return cls(**{name: _parse(name, text, defaults[name]) for name, text in texts.items()})
+
+
+def options_of(graph: str) -> dict[str, Any]:
+    """Return name: field of the options that a graph (robot, sim, rviz) has."""
+    return {f.name: f for f in fields(Options) if graph in f.metadata.get('graphs', (graph,))}
+
+
+def _parse(name: str, text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        if text.lower() not in ('true', 'false'):
+            raise ConfigurationError(f'{name} is {text!r}; valid: true, false')
+        return text.lower() == 'true'
+    try:
+        return type(default)(text)
+    except ValueError as error:
+        kind = {int: 'a whole number', float: 'a number'}[type(default)]
+        raise ConfigurationError(f'{name} is {text!r}; valid: {kind}') from error
+
+
+def _check_limits(name: str, value: Any, limits: Mapping[str, Any]) -> None:
+    if 'choices' in limits and value not in limits['choices']:
+        raise ConfigurationError(f'{name} is {value!r}; valid: {", ".join(limits["choices"])}')
+    if 'ge' in limits and not limits['ge'] <= value <= limits['le']:
+        raise ConfigurationError(f'{name} is {value}; valid: {limits["ge"]} to {limits["le"]}')
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node to start; a later parameter file wins over an earlier, ``parameters`` over all."""
+
+    name: str
+    executable: str
+    package: str = 'vla_ros'
+    namespace: str = ''
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    parameter_files: tuple[Path, ...] = ()
+    remaps: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[str, ...] = ()
+    log_level: str = 'info'
+    respawn: bool = True
+
+    @property
+    def module(self) -> str:
+        """Return the Python module of a node of this package."""
+        return f'vla_ros.nodes.{self.executable}'
+
+    def ros_arguments(self) -> list[str]:
+        """Return the command line after the executable, as ROS 2 reads it."""
+        remaps = [('__node', self.name), ('__ns', self.namespace or '/'), *self.remaps]
+        return [
+            *self.arguments,
+            '--ros-args',
+            *('--log-level', self.log_level),
+            *_flags('-r', (f'{old}:={new}' for old, new in remaps)),
+            *_flags('--params-file', map(str, self.parameter_files)),
+            *_flags(
+                '-p',
+                (
+                    f'{name}:={json.dumps(v, ensure_ascii=False)}'
+                    for name, v in self.parameters.items()
+                ),
+            ),
+        ]
+
+
+def robot_graph(options: Options) -> tuple[NodeSpec, ...]:
+    """Return the pipeline for a robot that has a camera and follows poses."""
+    return _pipeline(options, (_config('vla.yaml'),), options.use_sim_time)
+
+
+def sim_graph(options: Options) -> tuple[NodeSpec, ...]:
+    """Return the pipeline with the simulated camera and robot."""
+    files = (_config('vla.yaml'), _config('sim.yaml'))
+    clock = options.use_sim_time or options.real_time_factor != 1.0
+    chosen = {
+        name: getattr(options, name)
+        for name in ('seed', 'real_time_factor')
+        if getattr(options, name) != getattr(Options, name)
+    }
+    if clock:
+        chosen['publish_clock'] = True
+    return (_node('sim', options, files, clock, chosen), *_pipeline(options, files, clock))
+
+
+def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
+    """Return RViz with the displays of this package."""
+    return (
+        NodeSpec(
+            'rviz',
+            'rviz2',
+            package='rviz2',
+            namespace=_absolute(options.namespace),
+            parameters={'use_sim_time': True} if options.use_sim_time else {},
+            parameter_files=_user_files(options),
+            remaps=_clock_remaps(options, options.use_sim_time),
+            arguments=('-d', str(_config('vla.rviz'))),
+            log_level=options.log_level,
+            respawn=False,
+        ),
+    )
+
+
+GRAPHS: dict[str, Callable[[Options], tuple[NodeSpec, ...]]] = {
+    'robot': robot_graph,
+    'sim': sim_graph,
+    'rviz': rviz_graph,
+}
+
+
+def environment(graph: str, existing: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return the variables to set for the nodes, beside ``existing``, of which none is changed.
+
+    Images larger than 0.5 MB need larger shared memory than Fast DDS takes by default; torch's
+    waiting threads would otherwise burn the cores that the others need; a simulated robot has no
+    business on the network.
+    """
+    wanted = {
+        'OMP_NUM_THREADS': '1',
+        'OMP_WAIT_POLICY': 'PASSIVE',
+        'TOKENIZERS_PARALLELISM': 'false',
+    }
+    transports = (
+        'FASTRTPS_DEFAULT_PROFILES_FILE',
+        'FASTDDS_DEFAULT_PROFILES_FILE',
+        'FASTDDS_BUILTIN_TRANSPORTS',
+    )
+    if not any(name in existing for name in transports):
+        # The first name is that of Fast DDS 2 (Humble, Jazzy), the second of 3 (Kilted).
+        wanted.update(dict.fromkeys(transports[:2], str(_config('fastdds.xml'))))
+    discovery = (
+        'ROS_AUTOMATIC_DISCOVERY_RANGE',
+        'ROS_DISCOVERY_SERVER',
+        'ROS_LOCALHOST_ONLY',
+        'ROS_STATIC_PEERS',
+    )
+    if graph == 'sim' and not any(name in existing for name in discovery):
+        wanted['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    return {name: value for name, value in wanted.items() if name not in existing}
+
+
+def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[NodeSpec, ...]:
+    special = {'camera': _image_size(options.policy_path), 'inference': _policy(options)}
+    time: dict[str, Value] = {'use_sim_time': True} if clock else {}
+    return tuple(
+        _node(name, options, files, clock, {**special.get(name, {}), **time})
+        for name in PIPELINE
+        if options.markers or name != 'marker'
+    )
+
+
+def _node(
+    name: str,
+    options: Options,
+    files: Sequence[Path],
+    clock: bool,
+    parameters: Mapping[str, Value],
+) -> NodeSpec:
+    return NodeSpec(
+        name,
+        f'{name}_node',
+        namespace=_absolute(options.namespace),
+        parameters=parameters,
+        parameter_files=(*files, *_user_files(options)),
+        remaps=_clock_remaps(options, clock),
+        log_level=options.log_level,
+    )
+
+
+def _policy(options: Options) -> dict[str, Value]:
+    return {'policy_path': str(_expanded(options.policy_path))} if options.policy_path else {}
+
+
+def _image_size(policy_path: str) -> dict[str, Value]:
+    """Return the camera node's parameters that follow from the policy's manifest."""
+    path = _expanded(policy_path) if policy_path else paths.shipped_policy_path()
+    if not policy_path and not manifest_path(path).exists():
+        return {}  # the inference node says what is missing
+    manifest = read_manifest(path)
+    return {'image_width': manifest.image_width, 'image_height': manifest.image_height}
+
+
+def _user_files(options: Options) -> tuple[Path, ...]:
+    """Return the user's parameter file, if any; raises ConfigurationError if it is none."""
+    if not options.params_file:
+        return ()
+    path = _expanded(options.params_file)
+    try:
+        document = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else ' '.join(str(error).split())
+        raise ConfigurationError(f'params_file {path}: {reason}') from error
+    sections = document.values() if isinstance(document, dict) else [None]
+    if not all(isinstance(s, dict) and 'ros__parameters' in s for s in sections):
+        raise ConfigurationError(
+            f'params_file {path}: every node needs ros__parameters, as in '
+            f'{_config("vla.yaml")}: "/**/pose:" and below it "ros__parameters:"'
+        )
+    return (path,)
+
+
+def _clock_remaps(options: Options, clock: bool) -> tuple[tuple[str, str], ...]:
+    # Two simulations in their namespaces have a time each.
+    return (('/clock', 'clock'),) if clock and _absolute(options.namespace) else ()
+
+
+def _absolute(namespace: str) -> str:
+    name = namespace.strip('/')
+    return f'/{name}' if name else ''
+
+
+def _expanded(path: str) -> Path:
+    return Path(path).expanduser().absolute()
+
+
+def _config(name: str) -> Path:
+    return paths.share_dir() / 'config' / name
+
+
+def _flags(flag: str, values: Iterable[str]) -> Iterable[str]:
+    for value in values:
+        yield from (flag, value)
