@@ -17,7 +17,6 @@ import traceback
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
-import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32, Header
 

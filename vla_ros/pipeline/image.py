@@ -7,6 +7,7 @@ A frame is judged by its header before a byte of it is copied, so a lying header
 from __future__ import annotations
 
 from dataclasses import dataclass
+import zlib
 
 import cv2
 import numpy as np
@@ -110,7 +111,7 @@ def depth_m(raw: RawImage, max_bytes: int) -> NDArray[np.float32]:
     _check(raw, max_bytes, _DEPTH)
     pixels = _pixels(raw, _DEPTH[raw.encoding])
     if raw.encoding == '16UC1':
-        return np.where(pixels == 0, np.float32('nan'), pixels * np.float32(1e-3))
+        return np.where(pixels == 0, np.float32('nan'), pixels / np.float32(1000.0))
     depth = pixels.astype(np.float32)
     return np.where(np.isfinite(depth), depth, np.float32('nan'))
 
@@ -209,12 +210,34 @@ def _pixels(raw: RawImage, encoding: _Encoding) -> NDArray:
 def _compressed_size(image_format: str, data: bytes) -> tuple[int, int]:
     """Return (width, height) from the file's header; raises ImageError."""
     if data.startswith(b'\x89PNG\r\n\x1a\n'):
-        if len(data) < 33 or b'IEND' not in data[-12:]:
-            raise ImageError('corrupt', f'PNG of {len(data)} bytes is truncated')
-        return int.from_bytes(data[16:20], 'big'), int.from_bytes(data[20:24], 'big')
+        return _png_size(data)
     if data.startswith(b'\xff\xd8\xff'):
         return _jpeg_size(data)
     raise ImageError('encoding', f'format {image_format[:32]!r} holds neither JPEG nor PNG')
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """
+    Walk the chunks of a PNG to its end; every checksum must be right.
+
+    OpenCV allocates what a chunk's length says before it looks whether that much is there.
+    """
+    position, kind = 8, b''
+    while position + 12 <= len(data) and kind != b'IEND':
+        end = position + 12 + int.from_bytes(data[position : position + 4], 'big')
+        kind = data[position + 4 : position + 8]
+        checksum = int.from_bytes(data[end - 4 : end], 'big')
+        is_first = position == 8
+        if (
+            end > len(data)
+            or is_first != (kind == b'IHDR')
+            or zlib.crc32(memoryview(data)[position + 4 : end - 4]) != checksum
+        ):
+            raise ImageError('corrupt', f'PNG of {len(data)} bytes is damaged')
+        position = end
+    if kind != b'IEND':
+        raise ImageError('corrupt', f'PNG of {len(data)} bytes is truncated')
+    return int.from_bytes(data[16:20], 'big'), int.from_bytes(data[20:24], 'big')
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
