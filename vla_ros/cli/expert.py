@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--episodes', type=int, default=200, help='episodes of each task')
     parser.add_argument('--seed', type=int, default=0, help='seed of the first scene')
     parser.add_argument('--json', type=Path, help='also write the rates there')
