@@ -17,7 +17,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from vla_ros.pipeline.manifest import PolicyManifest
 
 
 class PolicyOutput(NamedTuple):
@@ -34,3 +37,44 @@ class PolicyOutput(NamedTuple):
     termination: Tensor
     task_logits: Tensor
     attention: Tensor
+
+
+def example_inputs(manifest: PolicyManifest, batch: int = 1) -> tuple[Tensor, ...]:
+    """
+    Return inputs of the manifest's shapes, the same at every call: noise, and ones as state.
+
+    All text tokens but the last are present, so that the mask is put to use.
+    """
+    random = torch.Generator().manual_seed(0)
+    n = manifest.text_encoder.max_tokens
+    size = (batch, len(manifest.cameras), 3, manifest.image_height, manifest.image_width)
+    image = torch.randint(0, 256, size, dtype=torch.uint8, generator=random)
+    text = torch.randn((batch, n, manifest.text_width), generator=random)
+    mask = torch.arange(n).expand(batch, n) < max(1, n - 1)
+    state = torch.ones((batch, len(manifest.state_channels)))
+    return image, text * mask[:, :, None], mask, state
+
+
+def check_output(output: object, manifest: PolicyManifest, batch: int = 1) -> PolicyOutput:
+    """Return ``output`` if it is what the manifest promises; raises ValueError with the reason."""
+    if getattr(output, '_fields', None) != PolicyOutput._fields:
+        raise ValueError(
+            f'forward returns {type(output).__name__}, '
+            f'expected a NamedTuple of {", ".join(PolicyOutput._fields)}'
+        )
+    shapes = (
+        (batch, manifest.horizon, len(manifest.action_channels)),
+        (batch, manifest.horizon),
+        (batch, len(manifest.tasks)),
+        (batch, manifest.text_encoder.max_tokens, *manifest.grid),
+    )
+    checked = PolicyOutput(*output)  # type: ignore[misc]
+    for name, value, shape in zip(PolicyOutput._fields, checked, shapes, strict=True):
+        if value.shape != shape or value.dtype != torch.float32:
+            raise ValueError(
+                f'{name} is {value.dtype} {list(value.shape)}, '
+                f'expected torch.float32 {list(shape)} by the manifest'
+            )
+        if not bool(value.isfinite().all()):
+            raise ValueError(f'{name} is not finite')
+    return checked
