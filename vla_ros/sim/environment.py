@@ -118,13 +118,10 @@ class TabletopEnv:
 
     def is_held(self, name: str) -> bool:
         """Say whether both fingers touch the object."""
-        body = self.object_geom(name)
-        touching: set[int] = set()
-        for contact in self._data.contact[: self._data.ncon]:
-            pair = {int(contact.geom1), int(contact.geom2)}
-            if body in pair:
-                touching |= pair & self._pads
-        return touching == self._pads
+        # All contacts at once: iterating over them builds a Python object each.
+        pairs = self._data.contact.geom[: self._data.ncon]
+        with_body = pairs[(pairs == self.object_geom(name)).any(axis=1)]
+        return self._pads <= set(with_body.ravel().tolist())
 
     def frame(self) -> Frame:
         """Return the camera's picture with depth and geom ids, by rays."""
