@@ -47,6 +47,7 @@ class TabletopEnv:
                 f'renderer is {renderer!r}; valid: rays (needs nothing), egl, osmesa'
             )
         self._renderer = renderer
+        self._gl: mujoco.Renderer | None = None
         self.reset(seed)
 
     def reset(self, seed: int = 0, scene: SceneSpec | None = None) -> None:
@@ -59,7 +60,7 @@ class TabletopEnv:
         self.camera: CameraModel = camera_model(self.scene.look, self._width, self._height)
         look = self.scene.look
         self._rays = RayCamera(self.camera, look.light_position, look.ambient)
-        self._gl: mujoco.Renderer | None = None
+        self.close()
         self._arm = ArmKinematics(self._model)
         self._tcp = self._model.site('tcp').id
         self._fingers = [
@@ -73,6 +74,12 @@ class TabletopEnv:
         self._data.ctrl[:6] = joints
         self._data.ctrl[6:] = FINGER_TRAVEL_M
         mujoco.mj_forward(self._model, self._data)
+
+    def close(self) -> None:
+        """Give back the OpenGL context, if there is one."""
+        if self._gl is not None:
+            self._gl.close()
+            self._gl = None
 
     def step(self, target: Pose, gripper: float) -> None:
         """

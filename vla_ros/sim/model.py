@@ -151,7 +151,7 @@ _ARM_XML = """
               <joint name="flange" axis="0 0 -1" range="-3.1 3.1"/>
               <geom class="dark" type="cylinder" size="0.028 0.02" mass="0.2"/>
               <geom name="palm" type="box" size="0.020 0.058 0.014" pos="0 0 -0.032" mass="0.2"/>
-              <site name="tcp" pos="0 0 -0.115" euler="3.14159265 0 0"/>
+              <site name="tcp" pos="0 0 -0.115" euler="3.14159265 0 0" rgba="0 0 0 0"/>
               <body name="left" pos="0 0.005 -0.071" childclass="finger" gravcomp="1">
                 <joint name="left_finger" axis="0 1 0"/>
                 <geom name="left_pad"/>
