@@ -47,7 +47,7 @@ class CommandNode(Node):
 
     def _load_encoder(self) -> TextEncoder:
         # Imports torch, which takes seconds: not before the node answers signals.
-        from vla_ros.pipeline.text import load_text_encoder
+        from vla_ros.pipeline.text_encoder import load_text_encoder
 
         return load_text_encoder(self._params.cache_dir, self._params.num_threads)
 

@@ -21,7 +21,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float32, Header
 
 from vla_ros.errors import ConfigurationError
-from vla_ros.interfaces import EncodedCommand, Observation, Policy, STATE_CHANNELS
+from vla_ros.interfaces import EncodedCommand, Observation, Policy
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
     attention_to_message,
@@ -48,20 +48,6 @@ class Job:
     observation: Observation
 
 
-def check_fits(manifest: PolicyManifest) -> None:
-    """Raise ConfigurationError if the policy wants what the topics of this node do not carry."""
-    missing = [name for name in manifest.state_names if name not in STATE_CHANNELS]
-    if missing:
-        raise ConfigurationError(
-            f'policy {manifest.name} needs the state {", ".join(missing)}; this node has '
-            f'{", ".join(STATE_CHANNELS)}: train with these'
-        )
-    if len(manifest.cameras) != 1:
-        raise ConfigurationError(
-            f'policy {manifest.name} needs {len(manifest.cameras)} cameras; this node has one'
-        )
-
-
 class InferenceNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__('inference', **options)
@@ -86,7 +72,11 @@ class InferenceNode(ManagedNode):
 
         path = self.get_parameter('policy_path').value or shipped_policy_path()
         policy = load_policy(path, self._params.num_threads)
-        check_fits(policy.manifest)
+        if len(policy.manifest.cameras) != 1:
+            raise ConfigurationError(
+                f'{path}: the policy wants {len(policy.manifest.cameras)} cameras, this node has '
+                'one; choose another policy_path'
+            )
         self._policy, self._manifest = policy, policy.manifest
         self.get_logger().info(f'policy {policy.manifest.name} ({policy.manifest.sha256[:12]})')
 
@@ -142,32 +132,19 @@ class InferenceNode(ManagedNode):
         try:
             job = self._job(message, self._command)
         except ValueError as error:
-            self._problem = str(error)
-            self.get_logger().warning(self._problem, throttle_duration_sec=5.0)
+            self._warn(str(error))
             return
-        self._problem = ''
         self._worker.mailbox.put(job)
 
     def _job(self, message: Image, command: EncodedCommand) -> Job:
-        """Return what to infer on; raises ValueError saying what does not fit or is missing."""
-        want = self._manifest
-        if (message.width, message.height) != (want.image_width, want.image_height):
-            raise ValueError(
-                f'{wiring.IMAGE.name} is {message.width}x{message.height}, the policy wants '
-                f'{want.image_width}x{want.image_height}: set image_width and image_height of '
-                'the camera node',
-            )
-        if command.tokens.shape[1] != want.text_width:
-            raise ValueError(
-                f'the command has {command.tokens.shape[1]} features a token, the policy wants '
-                f'{want.text_width}: use the text encoder it was trained with'
-            )
+        """Return what to infer on; raises ValueError saying what is missing or unreadable."""
         if (missing := self._missing()) is not None:
             name = self.resolve_topic_name(missing)
             raise ValueError(f'no fresh {name}: no inference without it')
+        # The frame is here already, and the header may not claim more than that.
         image = decode_rgb(raw_from_message(message), max_bytes=sys.maxsize)
         stamp_ns = to_ns(message.header.stamp)
-        state = self._robot.at(stamp_ns, want.state_names)
+        state = self._robot.at(stamp_ns, self._manifest.state_names)
         observation = Observation(stamp_ns, image[None], state, command)
         return Job(message.header, observation)
 
@@ -191,6 +168,7 @@ class InferenceNode(ManagedNode):
         self._chunk.publish(chunk_to_message(result.chunk))
         self._attention.publish(attention_to_message(result.attention, job.header))
         self._chunks.tick()
+        self._problem = ''
         age_ns = self.get_clock().now().nanoseconds - observation.stamp_ns
         self._latency.add(age_ns * 1e-9)
 
@@ -198,8 +176,14 @@ class InferenceNode(ManagedNode):
         if not self.context.ok():  # ended in the middle of publishing
             return
         self._errors += 1
-        text = ''.join(traceback.format_exception(error))
-        self.get_logger().error(f'inference failed:\n{text}', throttle_duration_sec=1.0)
+        if isinstance(error, ConfigurationError):
+            self._warn(str(error))
+        else:
+            self._warn('inference failed:\n' + ''.join(traceback.format_exception(error)))
+
+    def _warn(self, problem: str) -> None:
+        self._problem = problem
+        self.get_logger().warning(problem, throttle_duration_sec=2.0)
 
     def _health(self) -> Health:
         worker, manifest = self._worker, self._manifest

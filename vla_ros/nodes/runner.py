@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import ctypes
 import signal
 
@@ -34,7 +34,7 @@ def keep_freed_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, 4 * _LARGEST_REUSED_BLOCK)
 
 
-def run(node_class: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
     """
     Spin a node until SIGINT or SIGTERM; return the process's exit code.
 
@@ -55,7 +55,7 @@ def run(node_class: Callable[[], Node], args: Sequence[str] | None = None) -> in
         executor.add_node(node)
         executor.spin()
     except ConfigurationError as error:
-        get_logger(node_class.__module__.rpartition('.')[2]).fatal(str(error))
+        get_logger(node_class.__name__).fatal(str(error))
         return EXIT_CONFIGURATION
     except (KeyboardInterrupt, ExternalShutdownException):
         pass

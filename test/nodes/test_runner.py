@@ -1,0 +1,121 @@
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from vla_ros.nodes.params import NODE_PARAMS
+from vla_ros.nodes.wiring import DIAGNOSTICS
+
+pytestmark = pytest.mark.ros
+
+ROOT = Path(__file__).parents[2]
+RUN = """
+import sys
+from rclpy.node import Node
+from vla_ros.errors import ConfigurationError
+from vla_ros.nodes.runner import run
+{body}
+sys.exit(run(Probe))
+"""
+BUSY = """
+from std_msgs.msg import String
+class Probe(Node):
+    def __init__(self):
+        super().__init__('probe')
+        publisher = self.create_publisher(String, 'text', 1)
+        self.create_timer(0.0005, lambda: publisher.publish(String(data='x' * 1000)))
+        print('ready', flush=True)
+"""
+MISTAKE = """
+class Probe(Node):
+    def __init__(self):
+        raise ConfigurationError('rate is -1; valid: above 0')
+"""
+BUG = """
+class Probe(Node):
+    def __init__(self):
+        super().__init__('probe')
+        self.create_timer(0.01, lambda: 1 / 0)
+"""
+
+
+def start(*command, **variables):
+    path = f'{ROOT}:{os.environ.get("PYTHONPATH", "")}'
+    environment = {**os.environ, 'PYTHONPATH': path, **variables}
+    return subprocess.Popen(
+        [sys.executable, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+
+
+def probe(body):
+    return start('-c', RUN.format(body=body))
+
+
+@pytest.mark.parametrize(
+    'signals',
+    [
+        [signal.SIGTERM],
+        [signal.SIGINT],
+        [signal.SIGINT, signal.SIGINT],
+        [signal.SIGINT, signal.SIGTERM],
+        [signal.SIGTERM] * 3,
+    ],
+)
+def test_a_busy_node_ends_cleanly_at_any_signals(signals):
+    process = probe(BUSY)
+    assert process.stdout.readline() == 'ready\n'
+    for each in signals:
+        process.send_signal(each)
+    output, _ = process.communicate(timeout=20)
+    assert (process.returncode, output) == (0, '')
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_2():
+    process = probe(MISTAKE)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert output.count('\n') == 1
+    assert 'FATAL' in output
+    assert 'rate is -1; valid: above 0' in output
+
+
+def test_a_bug_keeps_its_traceback():
+    process = probe(BUG)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert 'Traceback' in output
+    assert 'ZeroDivisionError' in output
+
+
+ARGUMENTS = {
+    'pose': ['-p', 'workspace_min:=[0.2, -0.3, 0.0]', '-p', 'workspace_max:=[0.6, 0.3, 0.4]'],
+    'sim': ['-p', 'image_width:=64', '-p', 'image_height:=64'],
+}
+
+
+@pytest.mark.parametrize('name', NODE_PARAMS)
+def test_every_node_reports_its_health_and_answers_sigterm(name, graph, tmp_path):
+    process = start(
+        '-m', f'vla_ros.nodes.{name}_node', '--ros-args', *ARGUMENTS.get(name, []),
+        XDG_CACHE_HOME=str(tmp_path),
+    )  # fmt: skip
+    try:
+        health = graph.listen(DIAGNOSTICS)
+        graph.until(lambda: health or process.poll() is not None, timeout_s=60.0)
+        started_s = time.monotonic()
+        process.terminate()
+        output, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert time.monotonic() - started_s < 2.0
+    assert process.returncode == 0, output
+    assert 'Traceback' not in output
+    assert health[0].status[0].name == f'/{name}'
