@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from std_msgs.msg import String
+
+from vla_ros.nodes import wiring
+from vla_ros.nodes.command_node import CommandNode
+from vla_ros.nodes.conversions import command_from_message
+
+pytestmark = pytest.mark.ros
+
+
+class CountingEncoder:
+    """One token a word, holding the word's length."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def encode(self, text):
+        self.calls += 1
+        return np.array([[len(word), 0.0, 1.0] for word in text.split()], np.float32)
+
+
+@pytest.fixture
+def encoder():
+    return CountingEncoder()
+
+
+@pytest.fixture
+def say(graph, encoder):
+    """Send a text and return the command that the node makes of it."""
+    graph.add(CommandNode(encoder, parameter_overrides=[Parameter('max_bytes', value=64)]))
+    embeddings = graph.listen(wiring.COMMAND_EMBEDDING)
+
+    def send(text):
+        count = len(embeddings)
+        graph.publish(wiring.COMMAND, String(data=text))
+        graph.until(lambda: len(embeddings) > count)
+        return command_from_message(embeddings[-1])
+
+    return send
+
+
+def test_a_command_is_normalised_and_encoded(say):
+    command = say('  pick   the red\tblock ')
+    assert command.text == 'pick the red block'
+    np.testing.assert_array_equal(command.tokens[:, 0], [4, 3, 3, 5])
+
+
+def test_the_same_text_again_is_a_new_command_but_is_not_encoded_again(say, encoder):
+    first, second = say('pick the ball'), say('pick the ball')
+    assert second.stamp_ns > first.stamp_ns
+    np.testing.assert_array_equal(first.tokens, second.tokens)
+    assert encoder.calls == 1
+
+
+@pytest.mark.parametrize('text', ['', '   ', 'stop', 'STOP!', 'pick\x1b[2J', 'x' * 65, '\ufffd'])
+def test_nothing_to_do_and_nothing_acceptable_mean_hold(say, text):
+    say('pick the ball')
+    command = say(text)
+    assert command.is_empty
+    assert command.text == ''
+
+
+def test_a_command_after_a_stop_is_encoded_again(say):
+    say('pick the ball')
+    say('stop')
+    assert len(say('pick the ball').tokens) == 3
+
+
+def test_the_newest_command_reaches_who_joins_later(say, graph):
+    say('pick the ball')
+    late = graph.listen(wiring.COMMAND_EMBEDDING)
+    graph.until(lambda: late)
+    assert late[0].header.frame_id == 'pick the ball'
+
+
+def test_rejected_commands_are_counted_by_reason(say, graph):
+    health = graph.listen(wiring.DIAGNOSTICS)
+    say('x' * 65)
+
+    def rejected():
+        return health and {v.key: v.value for v in health[-1].status[0].values}
+
+    graph.until(lambda: (rejected() or {}).get('rejected_too_long') == '1')
