@@ -1,0 +1,179 @@
+"""
+Where the policy looks: attention over image cells as colours, points on the table and pictures.
+
+Everything here is bounded and finite whatever the attention holds: NaN, infinite and negative
+weights count as none.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vla_ros.geometry import Array
+from vla_ros.interfaces import CameraModel
+
+#: A finer grid is summed in blocks, so that one message or picture stays small.
+MAX_CELLS = 2000
+#: A cell seen near the horizon would lie anywhere; farther than this it is left out.
+MAX_RANGE_M = 3.0
+#: Opacity of the heaviest cell.
+MAX_ALPHA = 0.7
+
+#: Every sixteenth colour of inferno (N. Smith, S. van der Walt, matplotlib 1.5, CC0), RGB. It is
+#: perceptually uniform: equal steps of attention look equally large. Linear in between, it is
+#: within 0.03 of the original.
+_INFERNO = np.array(
+    [
+        (0.001, 0.000, 0.014),
+        (0.042, 0.028, 0.141),
+        (0.129, 0.047, 0.291),
+        (0.238, 0.037, 0.396),
+        (0.342, 0.062, 0.429),
+        (0.441, 0.099, 0.432),
+        (0.541, 0.135, 0.415),
+        (0.640, 0.171, 0.381),
+        (0.736, 0.216, 0.330),
+        (0.822, 0.275, 0.266),
+        (0.894, 0.353, 0.194),
+        (0.947, 0.449, 0.115),
+        (0.978, 0.558, 0.035),
+        (0.988, 0.675, 0.065),
+        (0.975, 0.798, 0.206),
+        (0.948, 0.917, 0.411),
+        (0.988, 0.998, 0.645),
+    ]
+)
+
+
+def cell_weights(attention: ArrayLike) -> Array:
+    """
+    Return the attention (gh, gw) of all tokens together, summing to one.
+
+    ``attention`` is (n, gh, gw). Without any weight it is uniform. At most ``MAX_CELLS`` cells:
+    larger grids are summed in square blocks. Raises ValueError for another shape or no cells.
+    """
+    planes = np.asarray(attention, dtype=np.float64)
+    if planes.ndim != 3 or planes.size == 0:
+        raise ValueError(f'attention has shape {planes.shape}, not (tokens, rows, columns)')
+    largest = 1e300 / planes.size  # so that the sum is finite
+    usable = np.where(np.isfinite(planes), planes, 0.0)
+    total = _in_blocks(np.clip(usable, 0.0, largest).sum(axis=0))
+    peak = total.max()
+    if not peak > 0.0:
+        return np.full(total.shape, 1.0 / total.size)
+    relative = total / peak
+    return relative / relative.sum()
+
+
+def relative(weights: Array) -> Array:
+    """Return the weights over the heaviest one, in [0, 1]."""
+    return weights / weights.max()
+
+
+def colours(shares: ArrayLike) -> Array:
+    """Return RGBA (..., 4) in [0, 1] for shares in [0, 1]: heavier is brighter and more opaque."""
+    share = np.clip(np.nan_to_num(np.asarray(shares, dtype=np.float64)), 0.0, 1.0)
+    knots = np.linspace(0.0, 1.0, len(_INFERNO))
+    rgb = [np.interp(share, knots, _INFERNO[:, i]) for i in range(3)]
+    return np.stack([*rgb, MAX_ALPHA * share], axis=-1)
+
+
+def peak(weights: Array) -> tuple[float, float]:
+    """Return (row, column) of the heaviest cell, refined by the weights around it."""
+    row, column = (int(i) for i in np.unravel_index(weights.argmax(), weights.shape))
+    top, left = max(row - 1, 0), max(column - 1, 0)
+    around = weights[top : row + 2, left : column + 2]
+    rows, columns = np.mgrid[top : top + around.shape[0], left : left + around.shape[1]]
+    total = around.sum()
+    return float((rows * around).sum() / total), float((columns * around).sum() / total)
+
+
+def entropy(weights: Array) -> float:
+    """Return how spread the attention is: 0 all in one cell, 1 the same everywhere."""
+    if weights.size < 2:
+        return 0.0
+    p = weights[weights > 0.0] / weights.sum()
+    return float(np.clip(-(p * np.log(p)).sum() / math.log(weights.size), 0.0, 1.0))
+
+
+def pixels_of(
+    rows: ArrayLike, columns: ArrayLike, shape: tuple[int, int], camera: CameraModel
+) -> Array:
+    """Return pixels (..., 2) of grid coordinates; the centre of the first cell is (0, 0)."""
+    grid_rows, grid_columns = shape
+    u = (np.asarray(columns) + 0.5) * camera.width / grid_columns - 0.5
+    v = (np.asarray(rows) + 0.5) * camera.height / grid_rows - 0.5
+    return np.stack(np.broadcast_arrays(u, v), axis=-1)
+
+
+def on_table(
+    rows: ArrayLike,
+    columns: ArrayLike,
+    shape: tuple[int, int],
+    camera: CameraModel,
+    height_m: float,
+) -> Array:
+    """
+    Return points (n, 3) on the plane z = ``height_m`` that grid coordinates (n,) look at.
+
+    Base frame. NaN where a ray misses the plane or meets it beyond ``MAX_RANGE_M``.
+    """
+    pixels = pixels_of(rows, columns, shape, camera).reshape(-1, 2)
+    points = camera.on_plane(pixels, height_m)
+    distance = np.linalg.norm(points - camera.base_from_camera.position, axis=1)
+    return np.where((distance <= MAX_RANGE_M)[:, None], points, np.nan)
+
+
+def table_cells(
+    shape: tuple[int, int], camera: CameraModel, height_m: float
+) -> tuple[Array, tuple[float, float]]:
+    """
+    Return the cells' centres (gh * gw, 3) on the plane and their usual size along x and y (m).
+
+    Centres are NaN where ``on_table`` is. The size is the median over the cells.
+    """
+    grid_rows, grid_columns = shape
+    rows, columns = np.mgrid[0:grid_rows, 0:grid_columns]
+    centres = on_table(rows.ravel(), columns.ravel(), shape, camera, height_m)
+    corner_rows, corner_columns = np.mgrid[0 : grid_rows + 1, 0 : grid_columns + 1] - 0.5
+    corners = on_table(corner_rows.ravel(), corner_columns.ravel(), shape, camera, height_m)
+    corners = corners.reshape(grid_rows + 1, grid_columns + 1, 3)[..., :2]
+    four = np.stack([corners[:-1, :-1], corners[:-1, 1:], corners[1:, :-1], corners[1:, 1:]])
+    extent = np.ptp(four, axis=0).reshape(-1, 2)
+    seen = extent[np.isfinite(extent).all(axis=1)]
+    size = np.median(seen, axis=0) if len(seen) else np.zeros(2)
+    return centres, (float(size[0]), float(size[1]))
+
+
+def overlay(image: NDArray[np.uint8], weights: Array, min_side_px: int = 384) -> NDArray[np.uint8]:
+    """
+    Return ``image`` (h, w, 3) RGB under a smooth heat map of ``weights`` (gh, gw).
+
+    Small images are enlarged by a whole number, so that their shorter side is ``min_side_px``.
+    """
+    height, width = image.shape[:2]
+    scale = max(1, math.ceil(min_side_px / min(height, width)))
+    size = (width * scale, height * scale)
+    large = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    heat = cv2.resize(relative(weights).astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    table = colours(np.linspace(0.0, 1.0, 256)).astype(np.float32)
+    heat_colours = table[np.clip(heat * 255.0, 0.0, 255.0).astype(np.uint8)]
+    alpha = heat_colours[..., 3:]
+    mixed = large * (1.0 - alpha) + 255.0 * heat_colours[..., :3] * alpha
+    return np.clip(mixed, 0.0, 255.0).astype(np.uint8)
+
+
+def _in_blocks(total: Array) -> Array:
+    """Return sums over square blocks, just large enough to leave ``MAX_CELLS``."""
+    rows, columns = total.shape
+    side = 1
+    while math.ceil(rows / side) * math.ceil(columns / side) > MAX_CELLS:
+        side += 1
+    if side == 1:
+        return total
+    padded = np.pad(total, ((0, -rows % side), (0, -columns % side)))
+    return padded.reshape(-(-rows // side), side, -(-columns // side), side).sum(axis=(1, 3))
