@@ -124,6 +124,7 @@ class PoseParams:
 
 @dataclass(frozen=True)
 class MarkerParams:
+    base_frame: str = param(Limits.base_frame, 'frame of the table and of camera_pose')
     table_height_m: float = param(0.0, 'height of the plane that attention is drawn on')
     camera_pose: tuple[float, ...] = param(
         _unset(),
