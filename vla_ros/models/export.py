@@ -72,7 +72,7 @@ def export_text_encoder(
     """
     Write a text encoder, its ``tokenizer.json`` and its manifest; return the manifest.
 
-    ``manifest_fields``: id, weights_sha256, width, max_tokens, licence. Raises OSError if the
+    ``manifest_fields``: id, weights_sha256, width, licence. Raises OSError if the
     folder cannot be written, ConfigurationError if the module cannot be scripted.
     """
     token_ids = torch.arange(8).reshape(2, 4)

@@ -161,7 +161,6 @@ class TextEncoderManifest:
     size_bytes: int
     tokenizer_sha256: str
     width: int
-    max_tokens: int
     licence: str
 
     def __post_init__(self) -> None:
@@ -171,7 +170,7 @@ class TextEncoderManifest:
             )
         for digest in (self.weights_sha256, self.sha256, self.tokenizer_sha256):
             _check_sha256(digest)
-        _check_positive(self, 'size_bytes', 'width', 'max_tokens')
+        _check_positive(self, 'size_bytes', 'width')
 
 
 def manifest_path(model_path: str | Path) -> Path:

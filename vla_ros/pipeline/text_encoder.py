@@ -43,7 +43,7 @@ class TorchTextEncoder:
         self._module = module
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(manifest.max_tokens)
+        self._tokenizer.enable_truncation(MAX_TOKENS)
 
     def encode(self, text: str) -> NDArray[np.float32]:
         """Return (n, width), the features of at most MAX_TOKENS tokens."""
@@ -100,7 +100,6 @@ def _export(path: Path) -> None:
         'id': minilm.ID,
         'weights_sha256': weights_sha256,
         'width': encoder.tokens.embedding_dim,
-        'max_tokens': MAX_TOKENS,
         'licence': minilm.LICENCE,
     }
     export_text_encoder(encoder, tokenizer, fields, path)

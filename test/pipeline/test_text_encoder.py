@@ -1,0 +1,141 @@
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.pipeline import text_encoder
+from vla_ros.pipeline.text_encoder import load_text_encoder
+
+REFERENCE = np.load(Path(__file__).parents[1] / 'models' / 'minilm_reference.npz')
+SENTENCES = REFERENCE['sentences'].tolist()
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    """A cache that holds the encoder; not to be changed."""
+    cache = tmp_path_factory.mktemp('cache')
+    load_text_encoder(str(cache))
+    return cache
+
+
+@pytest.fixture
+def cache(made, tmp_path):
+    """The same, to be damaged: the files are linked, so replace them, never write to them."""
+    shutil.copytree(made, tmp_path / 'cache', copy_function=os.link)
+    return tmp_path / 'cache'
+
+
+@pytest.fixture(scope='module')
+def encoder(made):
+    return load_text_encoder(str(made))
+
+
+@pytest.fixture
+def exports(monkeypatch, made):
+    """Replace the export, which takes seconds, by a copy of its result; return its calls."""
+    paths = []
+
+    def export(path):
+        paths.append(path)
+        shutil.copytree(file_in(made, 'encoder.pt').parent, path.parent, dirs_exist_ok=True)
+
+    monkeypatch.setattr(text_encoder, '_export', export)
+    return paths
+
+
+def file_in(cache, name):
+    return next(cache.rglob(name))
+
+
+@pytest.mark.parametrize('index', range(len(SENTENCES)), ids=SENTENCES)
+def test_features_are_those_of_the_reference(encoder, index):
+    features = encoder.encode(SENTENCES[index])
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, REFERENCE[f'features_{index}'], rtol=0, atol=1e-4)
+
+
+def test_encoder_tells_what_policies_pin(encoder):
+    assert (encoder.id, encoder.width, len(encoder.sha256)) == ('all-MiniLM-L6-v2', 384, 64)
+
+
+def test_long_text_is_cut_at_24_tokens(encoder):
+    assert encoder.encode('block ' * 100).shape == (24, 384)
+
+
+def test_later_start_does_not_export_again(cache, exports):
+    load_text_encoder(str(cache))
+    assert not exports
+
+
+@pytest.mark.parametrize('name', ['encoder.pt', 'encoder.json', 'tokenizer.json'])
+@pytest.mark.parametrize('damage', ['missing', 'empty'])
+def test_damaged_cache_is_made_again(cache, exports, name, damage):
+    file = file_in(cache, name)
+    file.unlink()
+    if damage == 'empty':
+        file.touch()
+    assert load_text_encoder(str(cache)).encode('pick').shape == (3, 384)
+    assert len(exports) == 1
+
+
+def test_flipped_bit_is_found(cache, exports):
+    file = file_in(cache, 'encoder.pt')
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.unlink()
+    file.write_bytes(data)
+    load_text_encoder(str(cache))
+    assert len(exports) == 1
+
+
+def test_cache_of_another_format_is_made_again(cache, exports):
+    file = file_in(cache, 'encoder.json')
+    text = file.read_text().replace('"format_version": 1', '"format_version": 0')
+    file.unlink()
+    file.write_text(text)
+    load_text_encoder(str(cache))
+    assert len(exports) == 1
+
+
+def test_two_first_starts_at_once_both_work(tmp_path):
+    code = (
+        'from vla_ros.pipeline.text_encoder import load_text_encoder as load;'
+        f'print(load({str(tmp_path)!r}).encode("pick").shape)'
+    )
+    both = [
+        subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        for _ in range(2)
+    ]
+    assert [process.communicate()[0] for process in both] == ['(3, 384)\n'] * 2
+    names = sorted(f.name for f in tmp_path.rglob('*') if f.is_file())
+    assert names == ['encoder.json', 'encoder.pt', 'lock', 'tokenizer.json']
+
+
+def test_cache_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ConfigurationError, match='cannot be written .* choose another folder'):
+        load_text_encoder(str(tmp_path / 'file'))
+
+
+def test_full_disk_is_told_and_nothing_half_written_is_left(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(ConfigurationError, match='No space left on device.*free space'):
+        load_text_encoder(str(tmp_path))
+    assert [f.name for f in tmp_path.rglob('*') if f.is_file()] == ['lock']
+
+
+def test_threads_are_those_asked_for(cache):
+    load_text_encoder(str(cache), num_threads=2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert threads == 2
