@@ -1,0 +1,246 @@
+import threading
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
+import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from std_msgs.msg import Float32
+from tiny_policy import write_policy
+
+from vla_ros.geometry import Pose
+from vla_ros.interfaces import EncodedCommand
+from vla_ros.nodes import wiring
+from vla_ros.nodes.conversions import (
+    attention_from_message,
+    chunk_from_message,
+    command_to_message,
+    header,
+    image_to_message,
+    pose_to_message,
+)
+from vla_ros.nodes.inference_node import InferenceNode
+
+pytestmark = pytest.mark.ros
+
+IMAGE = np.full((8, 12, 3), 51, np.uint8)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write_policy(tmp_path / 'tiny.pt')
+
+
+def inference_node(graph, path, **parameters):
+    parameters = {'policy_path': str(path), **parameters}
+    overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+    return graph.add(InferenceNode(parameter_overrides=overrides))
+
+
+def command(stamp_ns=9, tokens=2, width=5):
+    return command_to_message(
+        EncodedCommand('up', stamp_ns, np.full((tokens, width), 0.1, np.float32))
+    )
+
+
+def image(stamp_ns=7, pixels=IMAGE):
+    return image_to_message(pixels, header(stamp_ns, 'eye'))
+
+
+class Robot:
+    """Publishes what the node needs, and collects what it makes of that."""
+
+    def __init__(self, graph):
+        self.graph = graph
+        self.chunks = graph.listen(wiring.ACTION_CHUNK)
+        self.attention = graph.listen(wiring.ATTENTION)
+        self.health = graph.listen(wiring.DIAGNOSTICS)
+
+    def publish(self, pose=True, gripper=True, frame=None):
+        message = pose_to_message(Pose.of((0.1, 0.2, 0.3), (1, 0, 0, 0)), 7, 'base_link')
+        if pose:
+            self.graph.publish(wiring.ROBOT_POSE, message)
+        if gripper:
+            self.graph.publish(wiring.GRIPPER_STATE, Float32(data=0.5))
+        self.graph.publish(wiring.IMAGE, frame or image())
+
+    def publish_until(self, condition, **what):
+        def publish_and_check():
+            self.publish(**what)
+            return condition()
+
+        self.graph.until(publish_and_check)
+
+    def report(self):
+        return self.health[-1].status[0].message if self.health else ''
+
+
+@pytest.fixture
+def robot(graph):
+    return Robot(graph)
+
+
+def test_chunk_and_attention_carry_the_stamp_of_the_image(graph, robot, path):
+    inference_node(graph, path)
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    robot.publish_until(lambda: robot.chunks and robot.attention)
+    chunk = chunk_from_message(robot.chunks[0])
+    assert (chunk.stamp_ns, chunk.command_stamp_ns, chunk.frame_id) == (7, 9, 'base_link')
+    assert robot.attention[0].header == header(7, 'eye')
+    assert attention_from_message(robot.attention[0], planes=2).shape == (2, 2, 3)
+
+
+def test_the_policy_sees_the_image_the_command_and_the_measured_state(graph, robot, path):
+    inference_node(graph, path)
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    robot.publish_until(lambda: robot.chunks)
+    chunk = chunk_from_message(robot.chunks[0])
+    np.testing.assert_allclose(chunk.column('position.z'), [0.3, 1.3, 2.3], atol=1e-6)
+    np.testing.assert_allclose(chunk.column('gripper'), 0.2, atol=1e-6)
+
+
+@pytest.mark.parametrize('tokens', [None, 0])
+def test_without_a_command_nothing_is_inferred(graph, robot, path, tokens):
+    node = inference_node(graph, path)
+    if tokens is not None:
+        graph.publish(wiring.COMMAND_EMBEDDING, command(tokens=tokens))
+    robot.publish_until(lambda: node._frames.count >= 3)
+    assert not robot.chunks
+
+
+@pytest.mark.parametrize(
+    ('what', 'report'),
+    [
+        ({'pose': False}, 'no fresh /robot_pose'),
+        ({'gripper': False}, 'no fresh /gripper_state'),
+        ({'frame': image(pixels=np.zeros((9, 9, 3), np.uint8))}, 'set image_width'),
+    ],
+)
+def test_what_is_missing_or_does_not_fit_is_named(graph, robot, path, what, report):
+    inference_node(graph, path)
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    robot.publish_until(lambda: report in robot.report(), **what)
+    assert not robot.chunks
+
+
+def test_tokens_of_another_text_encoder_are_named(graph, robot, path):
+    inference_node(graph, path)
+    graph.publish(wiring.COMMAND_EMBEDDING, command(width=6))
+    robot.publish_until(lambda: 'encode commands with words' in robot.report())
+
+
+def test_a_result_for_a_replaced_command_is_dropped(graph, robot, path):
+    node = inference_node(graph, path)
+    graph.publish(wiring.COMMAND_EMBEDDING, command(stamp_ns=1))
+    robot.publish_until(lambda: robot.chunks)
+    policy, started, release = node._policy, threading.Event(), threading.Event()
+
+    class SlowPolicy:
+        def reset(self):
+            policy.reset()
+
+        def infer(self, observation):
+            started.set()
+            release.wait(20)
+            return policy.infer(observation)
+
+    node._policy = SlowPolicy()
+    robot.publish_until(started.is_set)
+    count = len(robot.chunks)
+    graph.publish(wiring.COMMAND_EMBEDDING, command(stamp_ns=2))
+    graph.until(lambda: node._command.stamp_ns == 2)
+    release.set()
+    robot.publish_until(lambda: len(robot.chunks) > count)
+    assert chunk_from_message(robot.chunks[count]).command_stamp_ns == 2
+
+
+def test_an_error_of_the_policy_is_reported_and_the_next_frame_works(graph, robot, path):
+    node = inference_node(graph, path)
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    robot.publish_until(lambda: robot.chunks)
+    policy, errors = node._policy, iter([RuntimeError('overflow')])
+
+    class FailingOnce:
+        reset = policy.reset
+
+        def infer(self, observation):
+            for error in errors:
+                raise error
+            return policy.infer(observation)
+
+    count = len(robot.chunks)
+    node._policy = FailingOnce()
+    robot.publish_until(lambda: len(robot.chunks) > count)
+    assert node._errors == 1
+
+
+def test_health_tells_the_policy_and_its_latency(graph, robot, path):
+    node = inference_node(graph, path)
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    frame = image(stamp_ns=node.get_clock().now().nanoseconds)
+
+    def reported():
+        values = {v.key: v.value for v in robot.health[-1].status[0].values}
+        return values if values['latency_p50_ms'] != 'nan' else None
+
+    robot.publish_until(lambda: robot.health and reported(), frame=frame)
+    values = reported()
+    assert values['policy'] == 'tiny'
+    assert values['policy_sha256'] == node._manifest.sha256
+    assert 0.0 < float(values['inference_p50_ms']) <= float(values['latency_p99_ms'])
+
+
+def state(graph):
+    return graph.call(GetState, '/inference/get_state', GetState.Request()).current_state.label
+
+
+def change(graph, transition):
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return graph.call(ChangeState, '/inference/change_state', request).success
+
+
+def test_a_bad_path_leaves_it_unconfigured_and_a_good_one_configures_it(graph, path, tmp_path):
+    inference_node(graph, tmp_path / 'nothing.pt')
+    graph.until(lambda: state(graph) == 'unconfigured')
+    assert not change(graph, Transition.TRANSITION_CONFIGURE)
+    parameter = Parameter('policy_path', value=str(path)).to_parameter_msg()
+    request = SetParameters.Request(parameters=[parameter])
+    assert graph.call(SetParameters, '/inference/set_parameters', request).results[0].successful
+    assert change(graph, Transition.TRANSITION_CONFIGURE)
+    assert change(graph, Transition.TRANSITION_ACTIVATE)
+    assert state(graph) == 'active'
+
+
+def test_a_transition_that_makes_no_sense_is_refused_and_harmless(graph, path):
+    inference_node(graph, path)
+    graph.until(lambda: state(graph) == 'active')
+    assert not change(graph, Transition.TRANSITION_CONFIGURE)
+    assert state(graph) == 'active'
+
+
+def test_without_autostart_it_waits_for_a_manager(graph, path):
+    inference_node(graph, path, autostart=False)
+    assert state(graph) == 'unconfigured'
+    assert change(graph, Transition.TRANSITION_CONFIGURE)
+    assert state(graph) == 'inactive'
+
+
+def test_deactivating_ends_the_worker_and_activating_starts_anew(graph, robot, path):
+    inference_node(graph, path)
+    graph.until(lambda: state(graph) == 'active')
+    assert change(graph, Transition.TRANSITION_DEACTIVATE)
+    assert 'inference' not in [thread.name for thread in threading.enumerate()]
+    assert change(graph, Transition.TRANSITION_CLEANUP)
+    assert change(graph, Transition.TRANSITION_CONFIGURE)
+    assert change(graph, Transition.TRANSITION_ACTIVATE)
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    robot.publish_until(lambda: robot.chunks)
+
+
+def test_a_shut_down_node_has_no_worker(graph, path):
+    inference_node(graph, path)
+    graph.until(lambda: state(graph) == 'active')
+    assert change(graph, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert state(graph) == 'finalized'
+    assert 'inference' not in [thread.name for thread in threading.enumerate()]
