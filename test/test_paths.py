@@ -65,6 +65,13 @@ def test_cache_folder(monkeypatch, chosen, xdg, folder):
     assert paths.cache_dir(chosen) == Path(folder)
 
 
+def test_user_without_a_home_is_told(monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', '')
+    monkeypatch.setattr(os.path, 'expanduser', lambda path: path)
+    with pytest.raises(ConfigurationError, match='choose one with cache_dir'):
+        paths.cache_dir()
+
+
 def test_cache_folder_is_made_to_be_written(tmp_path):
     with paths.writing_to(tmp_path / 'a' / 'b'):
         (tmp_path / 'a' / 'b' / 'file').touch()

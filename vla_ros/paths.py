@@ -50,12 +50,20 @@ def _ament_share() -> Path | None:
 
 
 def cache_dir(chosen: str = '') -> Path:
-    """Return the cache folder, not yet created: ``chosen``, or one in the user's own cache."""
-    if chosen:
-        return Path(chosen).expanduser()
+    """
+    Return the cache folder, not yet created: ``chosen``, or one in the user's own cache.
+
+    Raises ConfigurationError for a user without a home folder.
+    """
     base = Path(os.environ.get('XDG_CACHE_HOME', ''))
-    # The XDG specification says to ignore relative paths.
-    return (base if base.is_absolute() else Path('~/.cache').expanduser()) / 'vla_ros'
+    if not chosen and base.is_absolute():  # the XDG specification says to ignore relative paths
+        return base / 'vla_ros'
+    try:
+        return Path(chosen or '~/.cache/vla_ros').expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f'no cache folder ({error}); choose one with cache_dir or XDG_CACHE_HOME'
+        ) from error
 
 
 @contextmanager
@@ -70,6 +78,7 @@ def writing_to(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigurationError(
-            f'{folder}: the cache folder cannot be written ({error.strerror}); free space there, '
-            'mend its permissions, or choose another folder with cache_dir or XDG_CACHE_HOME'
+            f'{folder}: the cache folder cannot be written ({error.strerror or error}); '
+            'free space there, mend its permissions, or choose another folder with cache_dir or '
+            'XDG_CACHE_HOME'
         ) from error

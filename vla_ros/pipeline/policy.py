@@ -145,7 +145,8 @@ def load_torchscript(path: Path, sha256: str, size_bytes: int) -> Any:
         with path.open('rb') as file:
             data = file.read(size_bytes + 1)
     except (OSError, MemoryError) as error:
-        raise ConfigurationError(f'{path}: cannot be read ({error}); {_FIX}') from error
+        reason = getattr(error, 'strerror', None) or 'out of memory'
+        raise ConfigurationError(f'{path}: cannot be read ({reason}); {_FIX}') from error
     if len(data) != size_bytes:
         got = 'more' if len(data) > size_bytes else len(data)
         raise ConfigurationError(
