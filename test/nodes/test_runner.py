@@ -87,6 +87,23 @@ def test_a_users_mistake_is_one_line_and_exit_code_2():
     assert 'rate is -1; valid: above 0' in output
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'variables', 'reason'),
+    [
+        (['--params-file', '/nowhere.yaml'], {}, '/nowhere.yaml'),
+        (['-p', 'nonsense'], {}, 'nonsense'),
+        ([], {'ROS_DOMAIN_ID': 'seven'}, 'ROS_DOMAIN_ID is not'),
+    ],
+)
+def test_arguments_that_ros_refuses_are_told_without_a_traceback(arguments, variables, reason):
+    code = RUN.format(body=BUSY)
+    process = start('-c', code, '--ros-args', *arguments, **variables)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert reason in output
+    assert 'Traceback' not in output
+
+
 def test_a_bug_keeps_its_traceback():
     process = probe(BUG)
     output, _ = process.communicate(timeout=20)

@@ -47,7 +47,14 @@ def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
     # terminal and a launcher both send one).
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # rcl, which puts its own source lines behind the reason
+        get_logger(node_class.__name__).fatal(
+            f'{str(error).partition(", at ")[0]}; check the arguments after --ros-args, the '
+            'files they name, and ROS_DOMAIN_ID'
+        )
+        return EXIT_CONFIGURATION
     executor = SingleThreadedExecutor()
     node = None
     try:
