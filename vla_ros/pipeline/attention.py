@@ -97,7 +97,8 @@ def entropy(weights: Array) -> float:
     if weights.size < 2:
         return 0.0
     p = weights[weights > 0.0] / weights.sum()
-    return float(np.clip(-(p * np.log(p)).sum() / math.log(weights.size), 0.0, 1.0))
+    nats = float(-(p * np.log(p)).sum())
+    return min(max(0.0, nats / math.log(weights.size)), 1.0)
 
 
 def pixels_of(
