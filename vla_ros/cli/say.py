@@ -1,0 +1,64 @@
+"""``vla-ros say``: give the running robot a command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from vla_ros.pipeline.command import is_stop
+
+if TYPE_CHECKING:
+    from vla_ros.nodes.client import Client, Status
+
+#: From the command to the first pose.
+START_TIMEOUT_S = 5.0
+#: A task that ended with one of these goes on only with a new command.
+_ENDED = ('stopped', 'cancelled', 'estop', 'task_done')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command and how long to watch it."""
+    parser.add_argument('text', nargs='+', help='what to do; "stop" or "" holds at once')
+    parser.add_argument('--wait', action='store_true', help='until the task has ended')
+    parser.add_argument('--timeout', type=float, default=60.0, help='of --wait, in seconds')
+    parser.add_argument('--namespace', default='', help='of the graph')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Publish, then print the outcome; 0 if it was obeyed."""
+    from vla_ros.nodes.client import client
+
+    text = ' '.join(args.text)
+    with client(args.namespace) as user:
+        user.wait_graph()
+        is_obeyed = _stop(user, text) if is_stop(text) else _start(user, text, args)
+        sys.stdout.write(f'{user.status.line()}\n')
+    return 0 if is_obeyed else 1
+
+
+def _stop(user: Client, text: str) -> bool:
+    user.say(text)
+    return user.wait(lambda: user.status.reason in ('stopped', 'estop'), START_TIMEOUT_S)
+
+
+def _start(user: Client, text: str, args: argparse.Namespace) -> bool:
+    before = user.status.command_stamp_ns
+
+    def is_taken() -> bool:
+        return user.status.command_stamp_ns != before
+
+    user.say(text)
+    running = user.wait(lambda: is_taken() and user.status.state == 'running', START_TIMEOUT_S)
+    if not is_taken():
+        sys.stdout.write('not taken: the command node refused it, or the e-stop is set\n')
+        return False
+    if not args.wait:
+        return running
+    stamp_ns = user.status.command_stamp_ns
+    user.wait(lambda: _has_ended(user.status, stamp_ns), args.timeout)
+    return user.status.state == 'succeeded' and user.status.command_stamp_ns == stamp_ns
+
+
+def _has_ended(status: Status, stamp_ns: int) -> bool:
+    return status.command_stamp_ns != stamp_ns or status.reason in _ENDED

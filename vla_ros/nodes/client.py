@@ -1,0 +1,200 @@
+"""
+A user of the graph, for the command line and the demo: gives commands and watches.
+
+Publishes: natural_language_command
+Subscribes: vla/status, sim/state, vla/image
+Calls: the pose node's ~/estop, ~/reset, ~/cancel and the sim node's ~/reset
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+import json
+import os
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.nodes import wiring
+
+#: After discovery, until a command was surely received.
+ACKNOWLEDGE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the pose node says about the task; ``values`` has everything as text."""
+
+    state: str
+    reason: str
+    command: str
+    command_stamp_ns: int
+    values: dict[str, str]
+
+    @classmethod
+    def from_message(cls, message: DiagnosticStatus) -> Status:
+        values = {pair.key: pair.value for pair in message.values}
+        return cls(
+            state=values.get('state', ''),
+            reason=values.get('reason', ''),
+            command=values.get('command', ''),
+            command_stamp_ns=int(values.get('command_stamp_ns', '0') or 0),
+            values=values,
+        )
+
+    def line(self) -> str:
+        """Return the state and what it is about, in one line."""
+        about = self.command if self.state in ('running', 'succeeded') else self.reason
+        return f'{self.state}: {about.replace("_", " ")}'
+
+
+UNKNOWN = Status(state='unknown', reason='', command='', command_stamp_ns=0, values={})
+
+
+class Client:
+    """
+    One participant beside the graph. Not thread-safe; every wait spins it.
+
+    ``on_spin`` is called between spins, about 20 times a second: whoever also keeps the graph
+    running does that there.
+    """
+
+    def __init__(self, namespace: str = '', on_spin: Callable[[], None] = lambda: None) -> None:
+        self._on_spin = on_spin
+        self.namespace = '/' + namespace.strip('/')
+        self._context = Context()
+        # Signals stay Python's: Ctrl-C raises KeyboardInterrupt wherever the user waits.
+        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Node(
+            f'client_{os.getpid()}',
+            namespace=self.namespace,
+            context=self._context,
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._commands = wiring.COMMAND.publisher(self._node)
+        wiring.STATUS.subscription(self._node, self._on_status)
+        wiring.SIM_STATE.subscription(self._node, self._on_sim_state)
+        #: The last status; UNKNOWN before the first.
+        self.status = UNKNOWN
+        #: The sim's last ground truth, None without a sim.
+        self.sim_state: dict[str, Any] | None = None
+        #: Messages of each so far.
+        self.status_count = self.sim_state_count = 0
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        self._context.try_shutdown()
+
+    def _on_status(self, message: DiagnosticStatus) -> None:
+        self.status = Status.from_message(message)
+        self.status_count += 1
+
+    def _on_sim_state(self, message: String) -> None:
+        self.sim_state = json.loads(message.data)
+        self.sim_state_count += 1
+
+    def watch(self, topic: wiring.Topic, on_message: Callable[[Any], None]) -> None:
+        """Hand every message of ``topic`` to ``on_message`` while waiting."""
+        topic.subscription(self._node, on_message)
+
+    def wait(self, until: Callable[[], Any], timeout_s: float) -> bool:
+        """Spin until ``until`` returns something true; return False after ``timeout_s``."""
+        deadline = time.monotonic() + timeout_s
+        while not until():
+            if time.monotonic() > deadline:
+                return False
+            self._executor.spin_once(timeout_sec=0.05)
+            self._on_spin()
+        return True
+
+    def wait_status(self, timeout_s: float = 5.0) -> Status:
+        """Return the first status; raises ConfigurationError if there is no graph."""
+        if not self.wait(lambda: self.status is not UNKNOWN, timeout_s):
+            domain = os.environ.get('ROS_DOMAIN_ID') or '0'
+            raise ConfigurationError(
+                f'no running graph found on ROS domain {domain}, namespace {self.namespace}: '
+                'start one with "vla-ros up sim", or give its ROS_DOMAIN_ID and --namespace'
+            )
+        return self.status
+
+    def wait_graph(self, timeout_s: float = 60.0) -> Status:
+        """Wait until commands are heard; raises ConfigurationError if that does not happen."""
+        status = self.wait_status()
+        if not self.wait(self._commands_are_heard, timeout_s):
+            raise ConfigurationError(
+                f'the command node does not listen on {self._commands.topic_name}: its log tells '
+                'why (the terminal of "vla-ros up")'
+            )
+        return status
+
+    def _commands_are_heard(self) -> bool:
+        # By the command node, which subscribes when its encoder is loaded, and the pose node.
+        return self._commands.get_subscription_count() >= 2
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """Wait until a command would be obeyed; else TimeoutError, which says what is missing."""
+        frames: list[Image] = []
+        subscription = wiring.IMAGE.subscription(self._node, frames.append)
+        signs: dict[str, Callable[[], Any]] = {
+            'pose node': lambda: self.status is not UNKNOWN,
+            'text encoder': self._commands_are_heard,
+            # The inference node creates this publisher when its policy is loaded and warm.
+            'policy': lambda: self._node.count_publishers(wiring.ACTION_CHUNK.name),
+            'camera frame': lambda: frames,
+        }
+        try:
+            if self.wait(lambda: all(sign() for sign in signs.values()), timeout_s):
+                return
+        finally:
+            self._node.destroy_subscription(subscription)
+        missing = [what for what, sign in signs.items() if not sign()]
+        raise TimeoutError(f'after {timeout_s:.0f} s there is still no {", ".join(missing)}')
+
+    def say(self, text: str) -> None:
+        """Publish a command once; it is received by all who listen when this returns."""
+        self._commands.publish(String(data=text))
+        # Reliable delivery is told by the writer's acknowledgements where the middleware has them.
+        self._commands.wait_for_all_acked(rclpy.duration.Duration(seconds=ACKNOWLEDGE_S))
+
+    def call(
+        self, service: wiring.ServiceName, request: Any = None, timeout_s: float = 5.0
+    ) -> Any:
+        """Return the response of a node's service; raises ConfigurationError without any."""
+        name = service.name.replace('~', f'{self.namespace.rstrip("/")}/{service.server}')
+        kind: Any = service.type
+        client = self._node.create_client(kind, name)
+        try:
+            if self.wait(client.service_is_ready, timeout_s):
+                future = client.call_async(kind.Request() if request is None else request)
+                if self.wait(future.done, timeout_s):
+                    return future.result()
+            raise ConfigurationError(f'nobody answers on {name}: is the {service.server} node up?')
+        finally:
+            self._node.destroy_client(client)
+
+
+@contextmanager
+def client(namespace: str = '', on_spin: Callable[[], None] = lambda: None) -> Iterator[Client]:
+    """Open a Client for a while."""
+    opened = Client(namespace, on_spin)
+    try:
+        yield opened
+    finally:
+        opened.close()
