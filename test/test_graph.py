@@ -1,0 +1,160 @@
+"""The whole graph as its users run it: real processes over real middleware."""
+
+from contextlib import suppress
+import math
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.ros, pytest.mark.graph, pytest.mark.xdist_group('graph')]
+
+READY_S = 90.0
+
+
+class Up:
+    """``vla-ros up sim`` in the background, its terminal in a file."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.terminal = folder / 'terminal.txt'
+        with self.terminal.open('w') as out:
+            self.process = subprocess.Popen(
+                [sys.executable, '-m', 'vla_ros.cli', 'up', 'sim', *arguments],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def shown(self) -> str:
+        return self.terminal.read_text()
+
+    def children(self) -> dict[str, int]:
+        """Return the pid of each node by its name."""
+        found = {}
+        for folder in Path('/proc').glob('[0-9]*'):
+            with suppress(OSError):
+                command = (folder / 'cmdline').read_bytes().split(b'\0')
+                parent = int((folder / 'stat').read_text().rpartition(')')[2].split()[1])
+                if parent == self.process.pid:
+                    name = next(c for c in command if c.startswith(b'vla_ros.nodes.'))
+                    found[name.decode().rpartition('.')[2].removesuffix('_node')] = int(
+                        folder.name
+                    )
+        return found
+
+    def wait_for(self, text: str, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while text not in self.shown():
+            assert self.process.poll() is None, self.shown()
+            assert time.monotonic() < deadline, f'no {text!r} in:\n{self.shown()}'
+            time.sleep(0.1)
+
+    def end(self, number: signal.Signals) -> float:
+        """Send a signal and return how many seconds the end took."""
+        begun = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=20)
+        return time.monotonic() - begun
+
+
+@pytest.fixture(scope='module')
+def up(tmp_path_factory):
+    running = Up(tmp_path_factory.mktemp('up'), '--seed', '11')
+    try:
+        running.wait_for('ready:', READY_S)
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.end(signal.SIGTERM)
+
+
+@pytest.fixture(scope='module')
+def user(up):
+    from vla_ros.nodes.client import client
+
+    with client() as opened:
+        opened.wait_ready()
+        assert opened.wait(lambda: opened.sim_state is not None, 10.0)
+        yield opened
+
+
+def obeyed(user, text: str, key: str, timeout_s: float = 25.0) -> bool:
+    user.say(text)
+    return user.wait(lambda: user.sim_state['success'][key], timeout_s)
+
+
+def moved_m(user, seconds: float) -> float:
+    """Return how far the gripper of the user's graph gets in that time."""
+    before = user.sim_state['end_effector'][:3]
+    user.wait(lambda: False, seconds)
+    return math.dist(before, user.sim_state['end_effector'][:3])
+
+
+def test_every_node_is_a_process_of_its_own(up):
+    assert set(up.children()) == {'sim', 'camera', 'command', 'inference', 'pose', 'marker'}
+
+
+def test_nothing_moves_before_the_first_command(user):
+    assert moved_m(user, 1.0) < 0.002
+    assert user.status.state == 'idle'
+
+
+def test_the_robot_does_what_the_text_says_by_ground_truth(user):
+    name = sorted(user.sim_state['objects'])[0]
+    assert obeyed(user, f'pick up the {name}', f'pick|{name}|')
+
+
+def test_stop_holds_at_once_where_the_robot_is(user):
+    name = sorted(user.sim_state['objects'])[1]
+    user.say(f'point at the {name}')
+    assert user.wait(lambda: user.status.state == 'running', 5.0)
+    user.say('stop')
+    assert user.wait(lambda: user.status.reason == 'stopped', 1.0)
+    user.wait(lambda: False, 0.7)
+    assert moved_m(user, 0.7) < 0.002
+
+
+def test_a_killed_policy_leads_to_a_hold_and_comes_back(up, user):
+    name = sorted(user.sim_state['objects'])[2]
+    user.say(f'point at the {name}')
+    assert user.wait(lambda: user.status.state == 'running', 5.0)
+    os.kill(up.children()['inference'], signal.SIGKILL)
+    assert user.wait(lambda: user.status.state == 'holding', 2.0)
+    assert user.wait(lambda: up.children().get('inference') is not None, 20.0)
+    assert obeyed(user, f'point at the {name}', f'point|{name}|', timeout_s=40.0)
+    assert 'inference' in up.shown()
+
+
+def test_a_second_graph_on_the_same_domain_is_refused_in_one_sentence(up, tmp_path):
+    second = Up(tmp_path)
+    assert second.process.wait(timeout=30) == 2
+    assert f'process {up.process.pid}' in second.shown()
+    assert len(second.shown().strip().splitlines()) == 1
+
+
+def test_another_namespace_hears_nothing_of_this_one(up, user, tmp_path):
+    other = Up(tmp_path, '--namespace', 'other', '--no-markers')
+    try:
+        other.wait_for('ready:', READY_S)
+        from vla_ros.nodes.client import client
+
+        with client('other') as stranger:
+            stranger.wait_ready()
+            assert stranger.wait(lambda: stranger.sim_state is not None, 10.0)
+            name = sorted(user.sim_state['objects'])[0]
+            user.say(f'point at the {name}')
+            assert moved_m(stranger, 1.5) < 0.002
+            assert stranger.status.state == 'idle'
+    finally:
+        other.end(signal.SIGINT)
+
+
+def test_the_end_is_quick_clean_and_complete(up):
+    pids = list(up.children().values())
+    assert up.end(signal.SIGINT) < 5.0
+    assert not [pid for pid in pids if Path(f'/proc/{pid}').exists()]
+    assert 'Traceback' not in up.shown()
