@@ -202,7 +202,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(rows, st.floats(0.0, 0.3))
 def test_playback_moves_no_faster_than_the_rows_imply(rows, lead_s):
     values = np.array(rows)

@@ -241,7 +241,7 @@ tame = st.builds(
 wishes = st.tuples(wild | tame | tame | st.just(None), anything, st.integers(1, 25))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.lists(wishes, min_size=1, max_size=10))
 def test_whatever_is_wished_what_leaves_is_finite_and_within_the_limits(journey):
     bench = Bench()
