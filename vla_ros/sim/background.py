@@ -25,21 +25,19 @@ class BackgroundCamera:
     deterministic and two hundred times cheaper than a picture, and nothing needs a lock. MuJoCo
     and numpy release the interpreter while they render.
 
-    ``on_picture(stamp_ns, image, camera)`` gets each picture (h, w, 3) and ``on_error`` what went
-    wrong, both in that thread. When pictures are asked for faster than they can be made, old ones
-    are skipped.
+    ``on_picture(stamp_ns, image, camera)`` gets each picture (h, w, 3), in that thread. When
+    pictures are asked for faster than they can be made, old ones are skipped.
     """
 
     def __init__(
         self,
         make_env: Callable[[], TabletopEnv],
         on_picture: Callable[[int, NDArray[np.uint8], CameraModel], None],
-        on_error: Callable[[Exception], None],
     ) -> None:
         self.skipped = 0
         self._make_env = make_env
         self._on_picture = on_picture
-        self._on_error = on_error
+        self._error: Exception | None = None
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._newest_ns = 0
         self._thread = threading.Thread(target=self._run, name='camera', daemon=True)
@@ -52,7 +50,13 @@ class BackgroundCamera:
         self._jobs.put(lambda env: env.step(target, gripper))
 
     def shoot(self, stamp_ns: int) -> None:
-        """Ask for a picture of the present state, to be handed out with ``stamp_ns``."""
+        """
+        Ask for a picture of the present state, to be handed out with ``stamp_ns``.
+
+        Raises what made the thread end, if something did.
+        """
+        if self._error is not None:
+            raise self._error
         self._newest_ns = stamp_ns
         self._jobs.put(lambda env: self._render(env, stamp_ns))
 
@@ -75,5 +79,6 @@ class BackgroundCamera:
             env = self._make_env()
             while (job := self._jobs.get()) is not None:
                 job(env)
+            env.close()
         except Exception as error:
-            self._on_error(error)
+            self._error = error
