@@ -46,7 +46,8 @@ class CommandNode(Node):
         self.get_logger().info(f'listening on {self.resolve_topic_name(wiring.COMMAND.name)}')
 
     def _load_encoder(self) -> TextEncoder:
-        # Imports torch, which takes seconds: not before the node answers signals.
+        self.get_logger().info('loading the text encoder; the first start makes it, in seconds')
+        # Imports torch, which only this method needs.
         from vla_ros.pipeline.text_encoder import load_text_encoder
 
         return load_text_encoder(self._params.cache_dir, self._params.num_threads)
@@ -60,7 +61,7 @@ class CommandNode(Node):
             if not is_stop(message.data):
                 text = normalise(message.data, self._params.max_bytes)
                 tokens = self._encode(text)
-            self.get_logger().info(f'command: {printable(text)!r}' if text else 'command: hold')
+            self.get_logger().info(f'command: {printable(text)}' if text else 'command: hold')
         except CommandError as error:
             self._rejected[error.reason] += 1
             text, tokens = '', NO_TOKENS
