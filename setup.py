@@ -83,7 +83,6 @@ setup(
         **extras,
         'all': sorted({name for group in extras.values() for name in group}),
     },
-    tests_require=['pytest'],
     entry_points={
         'console_scripts': [
             f'vla-ros = {PACKAGE}.cli:main',

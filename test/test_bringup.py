@@ -1,0 +1,192 @@
+"""The node graph as data."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vla_ros.bringup import environment, GRAPHS, NodeSpec, Options, options_of
+from vla_ros.errors import ConfigurationError
+
+
+def spec_of(specs, name: str) -> NodeSpec:
+    return next(spec for spec in specs if spec.name == name)
+
+
+def file_names(spec: NodeSpec) -> list[str]:
+    return [path.name for path in spec.parameter_files]
+
+
+def test_the_robot_graph_is_the_pipeline_in_its_order():
+    names = [spec.name for spec in GRAPHS['robot'](Options())]
+    assert names == ['camera', 'command', 'inference', 'pose', 'marker']
+
+
+def test_the_sim_graph_is_the_pipeline_behind_the_sim():
+    names = [spec.name for spec in GRAPHS['sim'](Options())]
+    assert names == ['sim', 'camera', 'command', 'inference', 'pose', 'marker']
+
+
+def test_without_markers_there_is_no_marker_node():
+    assert 'marker' not in [spec.name for spec in GRAPHS['sim'](Options(markers=False))]
+
+
+def test_only_the_sim_graph_knows_a_workspace():
+    assert file_names(spec_of(GRAPHS['robot'](Options()), 'pose')) == ['vla.yaml']
+    assert file_names(spec_of(GRAPHS['sim'](Options()), 'pose')) == ['vla.yaml', 'sim.yaml']
+
+
+@pytest.mark.parametrize('namespace', ['arm', '/arm', 'arm/'])
+def test_a_namespace_holds_for_every_node(namespace: str):
+    specs = GRAPHS['sim'](Options(namespace=namespace))
+    assert {spec.namespace for spec in specs} == {'/arm'}
+
+
+def test_without_a_namespace_nodes_are_in_the_root():
+    arguments = GRAPHS['sim'](Options())[0].ros_arguments()
+    assert '__ns:=/' in arguments
+
+
+@pytest.mark.parametrize('namespace', ['1arm', 'a b', 'a//b', 'ärm', '~'])
+def test_a_namespace_that_ros_would_refuse_is_refused(namespace: str):
+    with pytest.raises(ConfigurationError, match='namespace is'):
+        Options(namespace=namespace)
+
+
+def test_the_users_parameter_file_comes_last(tmp_path: Path):
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text('/**/pose:\n  ros__parameters:\n    rate_hz: 100.0\n')
+    specs = GRAPHS['sim'](Options(params_file=str(mine)))
+    assert all(spec.parameter_files[-1] == mine for spec in specs)
+
+
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('a: [', 'expected'),
+        ('pose: 3', 'needs ros__parameters'),
+        ('', 'needs ros__parameters'),
+        ('/**/pose:\n  rate_hz: 100.0\n', 'needs ros__parameters'),
+    ],
+)
+def test_a_broken_parameter_file_is_named(tmp_path: Path, text: str, reason: str):
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text(text)
+    with pytest.raises(ConfigurationError, match=f'(?s)mine.yaml.*{reason}'):
+        GRAPHS['robot'](Options(params_file=str(mine)))
+
+
+def test_a_missing_parameter_file_is_named():
+    with pytest.raises(ConfigurationError, match='/nowhere.yaml: No such file'):
+        GRAPHS['robot'](Options(params_file='/nowhere.yaml'))
+
+
+def test_a_policy_without_a_manifest_is_refused_before_anything_starts():
+    with pytest.raises(ConfigurationError, match='/nowhere.json: there is no such file'):
+        GRAPHS['sim'](Options(policy_path='/nowhere.pt'))
+
+
+def test_real_time_needs_no_clock():
+    specs = GRAPHS['sim'](Options())
+    assert not any('use_sim_time' in spec.parameters for spec in specs)
+    assert 'publish_clock' not in specs[0].parameters
+
+
+def test_another_speed_makes_the_sim_publish_the_clock_and_the_others_follow_it():
+    sim, *others = GRAPHS['sim'](Options(real_time_factor=2.0))
+    assert sim.parameters == {'real_time_factor': 2.0, 'publish_clock': True}
+    assert all(spec.parameters['use_sim_time'] is True for spec in others)
+
+
+def test_in_a_namespace_the_clock_is_its_own():
+    specs = GRAPHS['sim'](Options(real_time_factor=2.0, namespace='arm'))
+    assert all(('/clock', 'clock') in spec.remaps for spec in specs)
+
+
+def test_a_seed_in_a_parameter_file_holds_unless_one_is_chosen():
+    assert 'seed' not in GRAPHS['sim'](Options())[0].parameters
+    assert GRAPHS['sim'](Options(seed=7))[0].parameters['seed'] == 7
+
+
+def test_arguments_are_what_ros_reads():
+    spec = NodeSpec(
+        'pose',
+        'pose_node',
+        namespace='/arm',
+        parameters={'rate_hz': 50.0, 'name': 'a "b"', 'on': True},
+        parameter_files=(Path('/x.yaml'),),
+        remaps=(('robot_pose', 'tcp'),),
+        log_level='warn',
+    )
+    assert spec.ros_arguments() == [
+        '--ros-args',
+        *('--log-level', 'warn'),
+        *('-r', '__node:=pose', '-r', '__ns:=/arm', '-r', 'robot_pose:=tcp'),
+        *('--params-file', '/x.yaml'),
+        *('-p', 'rate_hz:=50.0', '-p', 'name:=' + json.dumps('a "b"'), '-p', 'on:=true'),
+    ]
+
+
+def test_a_node_of_this_package_is_a_module():
+    assert GRAPHS['sim'](Options())[0].module == 'vla_ros.nodes.sim_node'
+
+
+def test_rviz_shows_the_displays_of_this_package():
+    (rviz,) = GRAPHS['rviz'](Options())
+    assert rviz.package == 'rviz2'
+    assert rviz.arguments[0] == '-d'
+    assert Path(rviz.arguments[1]).is_file()
+
+
+def test_options_are_read_from_text():
+    options = Options.parse({'seed': '3', 'markers': 'False', 'real_time_factor': '2'})
+    assert (options.seed, options.markers, options.real_time_factor) == (3, False, 2.0)
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'valid'),
+    [
+        ('markers', 'maybe', 'true, false'),
+        ('seed', '1.5', 'a whole number'),
+        ('seed', '-1', '0 to'),
+        ('real_time_factor', 'fast', 'a number'),
+        ('real_time_factor', 'nan', '0.05 to 20'),
+        ('log_level', 'loud', 'debug, info, warn, error'),
+    ],
+)
+def test_a_wrong_option_says_what_is_valid(name: str, text: str, valid: str):
+    with pytest.raises(ConfigurationError, match=f'{name} is .*{valid}'):
+        Options.parse({name: text})
+
+
+def test_every_option_is_described_and_belongs_to_a_graph():
+    for graph in GRAPHS:
+        assert all(option.metadata['doc'] for option in options_of(graph).values())
+    assert 'seed' in options_of('sim')
+    assert 'seed' not in options_of('robot')
+
+
+def test_a_larger_shared_memory_is_chosen_for_both_lines_of_fast_dds():
+    chosen = environment('robot', {})
+    assert Path(chosen['FASTRTPS_DEFAULT_PROFILES_FILE']).is_file()
+    assert chosen['FASTDDS_DEFAULT_PROFILES_FILE'] == chosen['FASTRTPS_DEFAULT_PROFILES_FILE']
+
+
+@pytest.mark.parametrize('own', ['FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_BUILTIN_TRANSPORTS'])
+def test_the_users_own_transport_stays(own: str):
+    assert not any(name.startswith('FAST') for name in environment('sim', {own: 'x'}))
+
+
+def test_a_simulated_robot_stays_on_this_machine_unless_the_user_says_otherwise():
+    assert environment('sim', {})['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+    for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS'):
+        assert 'ROS_AUTOMATIC_DISCOVERY_RANGE' not in environment('sim', {name: 'x'})
+
+
+def test_a_robot_may_be_on_another_machine():
+    assert 'ROS_AUTOMATIC_DISCOVERY_RANGE' not in environment('robot', {})
+
+
+def test_threads_of_the_user_stay():
+    assert environment('sim', {})['OMP_NUM_THREADS'] == '1'
+    assert 'OMP_NUM_THREADS' not in environment('sim', {'OMP_NUM_THREADS': '8'})
