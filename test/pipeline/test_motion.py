@@ -102,11 +102,15 @@ def test_braking_comes_to_rest_within_the_braking_distance_and_stays():
     assert (limiter.brake(DT_S).position == limiter.pose.position).all()
 
 
-def test_a_target_that_turns_away_at_the_wall_does_not_push_through_it():
+def test_a_target_that_turns_away_at_the_wall_leaves_room_to_brake():
     limiter = MotionLimiter(LIMITS, Pose.of((0.4, 0.0, 0.2)))
-    run(limiter, Pose.of((0.6, 0.0, 0.2)), 0.7)  # at full speed towards the wall
-    path = run(limiter, Pose.of((0.6, -0.3, 0.2)), 3.0)
+    run(limiter, Pose.of((0.6, 0.0, 0.2)), 0.76)  # at full speed, just able to stop at the wall
+    assert limiter.velocity[0] == pytest.approx(LIMITS.max_speed_m_s)
+    path = [limiter.pose, *run(limiter, Pose.of((0.6, -0.3, 0.2)), 3.0)]
+    velocity = np.diff([p.position for p in path], axis=0) / DT_S
+    braking = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / DT_S
     assert max(p.position[0] for p in path) <= 0.6
+    assert braking.max() <= LIMITS.max_acceleration_m_s2 + 1e-6
     assert path[-1].position == pytest.approx((0.6, -0.3, 0.2), abs=1e-3)
 
 

@@ -141,6 +141,12 @@ def test_the_estop_latches_through_everything(running, event):
     assert seen(running) == (State.ESTOPPED, Reason.ESTOP, False)
 
 
+def test_no_command_is_taken_while_estopped(running):
+    running.estop(NOW + 5)
+    assert not running.start('push the ball', NOW + 6, NOW + 6)
+    assert running.command == 'pick up the red block'
+
+
 def test_reset_releases_the_estop_but_not_the_old_task(running):
     running.estop(NOW + 5)
     assert running.reset(NOW + 6)

@@ -138,7 +138,7 @@ class Gate:
             self._motion = MotionLimiter(self.limits, measured.pose)
         elif reason is Reason.NOT_FOLLOWING and self._motion.at_rest:
             # Moved by hand, reset or blocked: the next start is where the robot now is.
-            self._motion = None
+            self._motion = self._gripper = None
             return GateOutput(None, None, reason)
         if reason is Reason.OK:
             reason = wish if isinstance(wish, Reason) else self._judge(now, wish)
