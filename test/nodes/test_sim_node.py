@@ -75,6 +75,23 @@ def test_an_action_that_makes_no_sense_does_not_move_the_robot(graph, action):
     np.testing.assert_allclose(start.position, end.position, atol=2e-3)
 
 
+def test_the_first_target_must_be_near_the_gripper(graph):
+    node = sim_node(graph)
+    poses = graph.listen(wiring.ROBOT_POSE)
+    graph.until(lambda: poses)
+    start = node._env.end_effector
+    far = Pose.of(start.position + (0.0, 0.15, 0.0), start.quaternion)
+    near = Pose.of(start.position + (0.0, 0.02, 0.0), start.quaternion)
+    graph.publish(wiring.ROBOT_ACTION, pose_to_message(far, 0, wiring.BASE_FRAME))
+    count = len(poses)
+    graph.until(lambda: len(poses) > count + 20)
+    np.testing.assert_allclose(pose_from_message(poses[-1]).position, start.position, atol=2e-3)
+    graph.publish(wiring.ROBOT_ACTION, pose_to_message(near, 0, wiring.BASE_FRAME))
+    graph.until(
+        lambda: np.linalg.norm(pose_from_message(poses[-1]).position - near.position) < 0.004
+    )
+
+
 def test_objects_are_seen_where_they_are(graph):
     node = sim_node(graph, image_width=128, image_height=128)
     images, infos = graph.listen(wiring.IMAGE_RAW), graph.listen(wiring.CAMERA_INFO)

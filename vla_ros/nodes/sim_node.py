@@ -25,6 +25,7 @@ from std_msgs.msg import Float32, String
 from std_srvs.srv import Trigger
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.geometry import Pose
 from vla_ros.interfaces import CameraModel
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
@@ -45,6 +46,9 @@ from vla_ros.sim.ground_truth import ground_truth
 STATE_RATE_HZ = 10.0
 #: After a longer stall the simulation goes on from there instead of catching up in a burst.
 MAX_TICKS_AT_ONCE = 5
+#: As real robots, the arm does not jump: after a start or reset the first target must be near.
+#: Above the tracking error at which the pose node starts anew from the measured pose.
+START_WITHIN_M = 0.12
 
 
 class SimNode(Node):
@@ -100,20 +104,28 @@ class SimNode(Node):
 
     def _hold(self) -> None:
         self._target, self._gripper = self._env.end_effector, 0.0
+        self._follows = False
 
     def _on_action(self, message: PoseStamped) -> None:
         target = pose_from_message(message)
-        is_unit = abs(float(np.linalg.norm(target.quaternion)) - 1.0) < 1e-3
-        if message.header.frame_id != wiring.BASE_FRAME or not (
-            is_unit and np.isfinite(target.position).all()
-        ):
-            self.get_logger().warning(
-                f'refused an action: frame {message.header.frame_id!r}, {target.vector()}',
-                throttle_duration_sec=1.0,
-            )
+        if (fault := self._fault(message.header.frame_id, target)) is not None:
+            self.get_logger().warning(f'refused an action: {fault}', throttle_duration_sec=1.0)
             return
         self._actions.tick()
-        self._target = target
+        self._target, self._follows = target, True
+
+    def _fault(self, frame_id: str, target: Pose) -> str | None:
+        """Return why a target is not followed, or None."""
+        if frame_id != wiring.BASE_FRAME:
+            return f'it is in frame {frame_id!r}, not {wiring.BASE_FRAME!r}'
+        if not abs(float(np.linalg.norm(target.quaternion)) - 1.0) < 1e-3:
+            return f'{target.quaternion} is no unit quaternion'
+        distance_m = float(np.linalg.norm(target.position - self._env.end_effector.position))
+        if not np.isfinite(distance_m):
+            return f'{target.position} is not finite'
+        if not self._follows and distance_m > START_WITHIN_M:
+            return f'the first one is {distance_m:.2f} m from the gripper; start near it'
+        return None
 
     def _on_gripper(self, message: Float32) -> None:
         if np.isfinite(message.data):
