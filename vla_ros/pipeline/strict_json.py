@@ -40,10 +40,15 @@ def read_json(cls: type[T], path: Path, fix: str) -> T:
         document = json.loads(
             data.decode('utf-8'), object_pairs_hook=_unique, parse_constant=_no_constant
         )
-        return _parse(cls, document, '')
+        return parse(cls, document)
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f'{path}: {reason}; {fix}') from error
+
+
+def parse(cls: type[T], document: Any) -> T:
+    """Return the dataclass ``cls`` that JSON-like data describes; raises ValueError."""
+    return _parse(cls, document, '')
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,231 +1,222 @@
 """
-Demonstrations: frames of the simulator, each labelled by the expert for several commands.
+Demonstrations: what the camera and the robot saw, and what an expert would do for many commands.
 
-An episode follows one command after another in one scene, disturbed on purpose: for moments the
-gripper is pushed off its way, opened or closed wrongly, or told another command half way, holding
-whatever it holds. Since the expert needs no memory, every frame can be labelled with its advice
-for any command that the scene allows; labelling the same picture for several commands is what
-makes the words matter.
-
-A run folder holds one shard a block of episodes: ``frames-NNNN.npy`` (t, h, w, 3) uint8 and
-``labels-NNNN.npz``. A shard that exists is not made again, so generation resumes after a kill.
+Each frame is labelled by the stateless expert for several tasks at once. The picture is the same
+and the labels differ, so nothing but the command tells them apart. The robot is driven by the
+expert, disturbed and re-instructed at random, or by a policy whose mistakes the expert then
+corrects (DAgger, Ross et al. 2011).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import as_completed, ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-import multiprocessing
-import os
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+import torch
 
-from vla_ros.geometry import Array, Pose
-from vla_ros.pipeline.motion import Limits, MotionLimiter
-from vla_ros.sim.environment import CONTROL_DT_S, TabletopEnv, WORKSPACE_MAX, WORKSPACE_MIN
+from vla_ros.evaluation.closed_loop import CAMERA_PERIOD_S, ClosedLoop, measured_state
+from vla_ros.geometry import Array
+from vla_ros.interfaces import ActionChunk, GRIPPER_CHANNEL, POSE_CHANNELS
+from vla_ros.models.layers.straight_move import StraightMove
+from vla_ros.pipeline.image import fit
+from vla_ros.sim.environment import TabletopEnv
 from vla_ros.sim.expert import Waypoint, waypoint
-from vla_ros.sim.scene import COLOURS, sample_scene, SHAPES, split_name
+from vla_ros.sim.scene import COLOURS, OBJECT_NAMES, sample_scene
 from vla_ros.sim.tasks import KINDS, possible_tasks, Task
 
-FRAME_DT_S = 0.1
-_TICKS_PER_FRAME = round(FRAME_DT_S / CONTROL_DT_S)
-_COLOUR_INDEX = {name: i for i, name in enumerate(COLOURS)}
-
-#: The columns of a label: what was asked, and the expert's advice in the frame's state.
-TASK_FIELDS = ('kind', 'colour', 'shape', 'zone')
-ADVICE_FIELDS = (
-    'x', 'y', 'z', 'yaw', 'gripper', 'done',
-    'object_x', 'object_y', 'object_z', 'zone_x', 'zone_y',
-)  # fmt: skip
-
-#: Who moves the arm: given the environment and the task, returns the next target and gripper.
-Actor = Callable[[TabletopEnv, Task], tuple[Pose, float]]
+ZONE_NAMES = tuple(COLOURS)
+#: How often each kind of task is demonstrated; pushing is the hardest.
+_KIND_WEIGHTS = {'point': 0.15, 'pick': 0.2, 'push': 0.35, 'put': 0.3}
+_CHANNELS = (*POSE_CHANNELS, GRIPPER_CHANNEL)
 
 
 @dataclass(frozen=True)
 class DemonstrationConfig:
-    """How demonstrations are made; every field is saved with the run."""
+    """How demonstrations are made; the noise widens the states that are seen."""
 
-    #: Frames of one episode, one every ``FRAME_DT_S``.
-    frames: int = 120
-    #: Commands that label each frame; the first is the one being followed.
-    commands: int = 4
-    image_size_px: int = 96
-    #: Chance that a disturbance begins at a frame, and how long it lasts at most.
-    disturbance: float = 0.10
-    disturbance_frames: int = 5
-    disturbance_m: float = 0.05
-    #: Chance that another command comes half way at a frame.
-    interruption: float = 0.015
-    #: Frames spent at rest after success, so that there is enough to learn to stop from.
-    rest_frames: int = 8
+    image_size: int = 96
+    # Rendering at this size is four times as fast as shrinking a larger picture; some of both.
+    render_sizes: tuple[int, ...] = (96, 96, 96, 192)
+    episode_s: float = 18.0
+    # Neighbouring pictures are nearly the same: keep every second one.
+    keep_every: int = 2
+    labels_per_frame: int = 12
+    # A disturbance lasts a while, like a push or a wrong idea, rather than trembling.
+    disturbed_share: float = 0.45
+    disturbance_s: float = 0.8
+    position_noise_m: float = 0.035
+    yaw_noise_rad: float = 0.3
+    gripper_flip_share: float = 0.12
+    # After success the robot waits so long for the next command.
+    rest_s: float = 0.8
+    reinstruct_share_per_s: float = 0.06
+    max_latency_s: float = 0.12
+    horizon: int = 10
+    dt_s: float = 0.1
+    speed_m_s: float = 0.23
+    angular_speed_rad_s: float = 0.5
 
 
-@dataclass(frozen=True, eq=False)
-class Demonstrations:
+def frame_dtype(config: DemonstrationConfig) -> np.dtype:
     """
-    Frames of one shard and their labels; t frames, c commands a frame.
+    Return the record of one frame.
 
-    ``images`` (t, h, w, 3) uint8; ``states`` (t, 8) float32: measured pose and gripper closing;
-    ``tasks`` (t, c, 4) int16 by ``TASK_FIELDS``, zone -1 for none; ``advice`` (t, c, 11) float32
-    by ``ADVICE_FIELDS``, zone NaN for none.
+    ``object_px`` and ``zone_px`` are pixels (u, v), ``object_xyz`` and ``zone_xy`` metres in the
+    base frame, NaN for what is not in the scene; ``labels`` holds what the expert would do: the
+    first is for the task that the robot was on.
     """
-
-    images: NDArray[np.uint8]
-    states: NDArray[np.float32]
-    tasks: NDArray[np.int16]
-    advice: NDArray[np.float32]
-
-
-def task_of(row: NDArray[np.int16]) -> Task:
-    """Return the task behind one row of ``Demonstrations.tasks``."""
-    kind, colour, shape, zone = (int(v) for v in row)
-    colours = tuple(COLOURS)
-    return Task(
-        KINDS[kind], f'{colours[colour]} {SHAPES[shape]}', colours[zone] if zone >= 0 else None
-    )
-
-
-def _task_row(task: Task) -> tuple[int, int, int, int]:
-    colour, shape = split_name(task.object)
-    zone = _COLOUR_INDEX[task.zone] if task.zone is not None else -1
-    return KINDS.index(task.kind), _COLOUR_INDEX[colour], SHAPES.index(shape), zone
-
-
-def _advice_row(env: TabletopEnv, task: Task, advice: Waypoint) -> Array:
-    zone = env.scene.zone(task.zone) if task.zone is not None else None
-    return np.array(
+    size = config.image_size
+    label = np.dtype(
         [
-            *advice.position,
-            advice.yaw_rad,
-            advice.gripper,
-            float(advice.done),
-            *env.object_position(task.object),
-            zone.x if zone else np.nan,
-            zone.y if zone else np.nan,
+            ('kind', 'i1'),
+            ('object', 'i1'),
+            ('zone', 'i1'),  # -1: none
+            ('position', 'f4', 3),
+            ('yaw', 'f4'),
+            ('gripper', 'f4'),
+            ('done', '?'),
+        ]
+    )
+    return np.dtype(
+        [
+            ('image', 'u1', (size, size, 3)),
+            ('state', 'f4', 8),
+            ('gripper_target', 'f4'),
+            ('hand_px', 'f4', 2),
+            ('object_px', 'f4', (len(OBJECT_NAMES), 2)),
+            ('object_xyz', 'f4', (len(OBJECT_NAMES), 3)),
+            ('zone_px', 'f4', (len(ZONE_NAMES), 2)),
+            ('zone_xy', 'f4', (len(ZONE_NAMES), 2)),
+            ('labels', label, config.labels_per_frame),
         ]
     )
 
 
-def state_vector(env: TabletopEnv) -> NDArray[np.float32]:
-    """Return (8,): what the robot itself measures, in the order of ``STATE_CHANNELS``."""
-    return np.append(env.end_effector.vector(), env.gripper_closing).astype(np.float32)
+class Actor(Protocol):
+    """Whoever drives the robot while frames are taken."""
+
+    def chunk(self, env: TabletopEnv, task: Task, stamp_ns: int) -> ActionChunk: ...
 
 
-def sample_task(rng: np.random.Generator, env: TabletopEnv) -> Task:
-    """Return a task that the scene allows, every kind equally often."""
-    tasks = possible_tasks(env.scene, (KINDS[int(rng.integers(len(KINDS)))],))
-    return tasks[int(rng.integers(len(tasks)))]
-
-
-class _Disturbance:
-    """A push of the target and a wrong gripper that come and go by chance."""
+class ExpertActor:
+    """The scripted expert, disturbed now and then."""
 
     def __init__(self, config: DemonstrationConfig, rng: np.random.Generator) -> None:
-        self._config, self._rng = config, rng
-        self._left = 0
-        self._offset = np.zeros(3)
-        self._gripper: float | None = None
+        self._config = config
+        self._rng = rng
+        self._move = StraightMove(
+            config.horizon, config.dt_s, config.speed_m_s, config.angular_speed_rad_s
+        )
+        self._until_s = 0.0
+        self._offset: Array = np.zeros(3)
+        self._yaw_rad = 0.0
+        self._flip = False
 
-    def next_frame(self) -> None:
+    def chunk(self, env: TabletopEnv, task: Task, stamp_ns: int) -> ActionChunk:
+        """Return the straight move to the expert's waypoint, or to a disturbed one."""
+        if not 0.0 <= self._until_s - env.time_s <= 2.0 * self._config.disturbance_s:
+            self._disturb(env.time_s)
+        goal = waypoint(env, task)
+        gripper = 1.0 - goal.gripper if self._flip else goal.gripper
+        values = self._move(
+            torch.from_numpy(measured_state(env))[None],
+            torch.from_numpy(goal.position + self._offset).float()[None],
+            torch.tensor([goal.yaw_rad + self._yaw_rad]).float(),
+            torch.tensor([gripper]).float(),
+        )
+        return ActionChunk(
+            stamp_ns=stamp_ns,
+            command_stamp_ns=0,
+            frame_id='base_link',
+            channels=_CHANNELS,
+            values=values[0].double().numpy(),
+            dt_s=self._config.dt_s,
+        )
+
+    def _disturb(self, now_s: float) -> None:
         config, rng = self._config, self._rng
-        if self._left > 0:
-            self._left -= 1
-        elif rng.random() < config.disturbance:
-            self._left = int(rng.integers(1, config.disturbance_frames + 1))
-            self._offset = rng.normal(0.0, config.disturbance_m, 3)
-            self._gripper = float(rng.integers(2)) if rng.random() < 0.2 else None
-
-    def apply(self, env: TabletopEnv, pose: Pose, gripper: float) -> tuple[Pose, float]:
-        if self._left == 0:
-            return pose, gripper
-        pushed = env.end_effector.position + self._offset
-        return Pose(pushed, pose.quaternion), gripper if self._gripper is None else self._gripper
+        self._until_s = now_s + rng.uniform(0.3, 1.7) * config.disturbance_s
+        disturbed = rng.random() < config.disturbed_share
+        # Mostly small, at times large: precision and recovery are both to be seen.
+        size = config.position_noise_m * rng.choice([0.3, 1.0, 2.0]) if disturbed else 0.0
+        self._offset = size * rng.standard_normal(3) * (1.0, 1.0, 0.7)
+        self._yaw_rad = config.yaw_noise_rad * rng.standard_normal() if disturbed else 0.0
+        self._flip = disturbed and rng.random() < config.gripper_flip_share
 
 
-def expert_actor(env: TabletopEnv, task: Task) -> tuple[Pose, float]:
-    advice = waypoint(env, task)
-    return advice.pose, advice.gripper
+def draw_task(tasks: list[Task], rng: np.random.Generator) -> Task:
+    """Return one of ``tasks``, its kind drawn by weight."""
+    kinds = sorted({task.kind for task in tasks})
+    weights = np.array([_KIND_WEIGHTS[kind] for kind in kinds])
+    kind = rng.choice(kinds, p=weights / weights.sum())
+    some = [task for task in tasks if task.kind == kind]
+    return some[rng.integers(len(some))]
 
 
-def record_episode(
-    seed: int, config: DemonstrationConfig, actor: Actor = expert_actor
-) -> Demonstrations:
-    """Follow commands in the scene of ``seed`` with ``actor`` and label every frame."""
-    rng = np.random.default_rng([seed, 1])
-    env = TabletopEnv(config.image_size_px)
-    env.reset(scene=sample_scene(np.random.default_rng(seed)))
-    limiter = MotionLimiter(Limits(WORKSPACE_MIN, WORKSPACE_MAX), env.end_effector)
-    disturbance = _Disturbance(config, rng)
-    task = sample_task(rng, env)
-    rest_frames = 0
-    images, states, tasks, advice = [], [], [], []
-    for _ in range(config.frames):
-        asked = [task, *(sample_task(rng, env) for _ in range(config.commands - 1))]
-        given = [waypoint(env, t) for t in asked]
-        images.append(env.render())
-        states.append(state_vector(env))
-        tasks.append([_task_row(t) for t in asked])
-        advice.append([_advice_row(env, t, w) for t, w in zip(asked, given, strict=True)])
+def episode(
+    env: TabletopEnv, actor: Actor, config: DemonstrationConfig, rng: np.random.Generator
+) -> Iterator[NDArray]:
+    """
+    Yield the frames (records of ``frame_dtype``) of one scene, under changing commands.
 
-        disturbance.next_frame()
-        for _ in range(_TICKS_PER_FRAME):
-            target, gripper = disturbance.apply(env, *actor(env, task))
-            env.step(limiter.step(target, CONTROL_DT_S), gripper)
-        rest_frames = rest_frames + 1 if given[0].done else 0
-        if rest_frames > config.rest_frames or rng.random() < config.interruption:
-            task, rest_frames = sample_task(rng, env), 0
-    return Demonstrations(
-        np.stack(images),
-        np.stack(states),
-        np.array(tasks, dtype=np.int16),
-        np.array(advice, dtype=np.float32),
+    ``env`` is reset to a new scene. It goes on with another task once one is done, and now and
+    then in the middle of one.
+    """
+    env.reset(scene=sample_scene(rng))
+    loop = ClosedLoop(env, latency_s=rng.uniform(0.0, config.max_latency_s))
+    tasks = possible_tasks(env.scene)
+    task, done_s = draw_task(tasks, rng), 0.0
+    for i in range(round(config.episode_s / CAMERA_PERIOD_S)):
+        if i % config.keep_every == 0:
+            yield _frame(env, loop, task, tasks, config, rng)
+        loop.advance(actor.chunk(env, task, loop.stamp_ns))
+        done_s += CAMERA_PERIOD_S * waypoint(env, task).done
+        bored = rng.random() < config.reinstruct_share_per_s * CAMERA_PERIOD_S
+        if bored or done_s > config.rest_s:
+            task, done_s = draw_task(tasks, rng), 0.0
+
+
+def _frame(
+    env: TabletopEnv,
+    loop: ClosedLoop,
+    task: Task,
+    tasks: list[Task],
+    config: DemonstrationConfig,
+    rng: np.random.Generator,
+) -> NDArray:
+    frame = np.zeros((), dtype=frame_dtype(config))
+    size = config.image_size
+    frame['image'] = fit(env.render(), size, size)
+    frame['state'] = measured_state(env)
+    frame['gripper_target'] = loop.gripper_target
+    camera = env.camera.resized(size, size)
+    frame['hand_px'] = camera.project(env.end_effector.position)[0]
+    for part in ('object_px', 'object_xyz', 'zone_px', 'zone_xy'):
+        frame[part] = np.nan
+    for spec in env.scene.objects:
+        index = OBJECT_NAMES.index(spec.name)
+        frame['object_xyz'][index] = env.object_position(spec.name)
+        frame['object_px'][index] = camera.project(frame['object_xyz'][index])[0]
+    for zone in env.scene.zones:
+        index = ZONE_NAMES.index(zone.name)
+        frame['zone_xy'][index] = zone.x, zone.y
+        frame['zone_px'][index] = camera.project((zone.x, zone.y, 0.0))[0]
+    others = [draw_task(tasks, rng) for _ in range(config.labels_per_frame - 1)]
+    for i, labelled in enumerate([task, *others]):
+        frame['labels'][i] = _label(labelled, waypoint(env, labelled))
+    return frame
+
+
+def _label(task: Task, goal: Waypoint) -> tuple:
+    return (
+        KINDS.index(task.kind),
+        OBJECT_NAMES.index(task.object),
+        ZONE_NAMES.index(task.zone) if task.zone else -1,
+        goal.position,
+        goal.yaw_rad,
+        goal.gripper,
+        goal.done,
     )
-
-
-EPISODES_PER_SHARD = 10
-
-
-def _write_shard(folder: Path, shard: int, seed: int, config: DemonstrationConfig) -> int:
-    first = seed + shard * EPISODES_PER_SHARD
-    runs = [record_episode(s, config) for s in range(first, first + EPISODES_PER_SHARD)]
-    partial = folder / f'frames-{shard:04d}.partial.npy'
-    np.save(partial, np.concatenate([r.images for r in runs]))
-    np.savez(
-        folder / f'labels-{shard:04d}.npz',
-        states=np.concatenate([r.states for r in runs]),
-        tasks=np.concatenate([r.tasks for r in runs]),
-        advice=np.concatenate([r.advice for r in runs]),
-    )
-    # The frames' final name comes last: it says that the shard is whole.
-    os.replace(partial, folder / f'frames-{shard:04d}.npy')
-    return shard
-
-
-def generate(
-    folder: Path, episodes: int, seed: int, config: DemonstrationConfig, workers: int | None = None
-) -> Iterator[int]:
-    """Make the missing shards over all cores; yields how many shards are complete after each."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shards = -(-episodes // EPISODES_PER_SHARD)
-    missing = [s for s in range(shards) if not (folder / f'frames-{s:04d}.npy').exists()]
-    yield shards - len(missing)
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context) as pool:
-        jobs = [pool.submit(_write_shard, folder, s, seed, config) for s in missing]
-        for done, job in enumerate(as_completed(jobs), start=shards - len(missing) + 1):
-            job.result()
-            yield done
-
-
-def load(folder: Path) -> list[Demonstrations]:
-    """Return every complete shard, its images memory-mapped, in order."""
-    shards = []
-    for path in sorted(folder.glob('frames-????.npy')):
-        labels = np.load(folder / path.name.replace('frames', 'labels').replace('.npy', '.npz'))
-        images = np.load(path, mmap_mode='r')
-        shards.append(Demonstrations(images, labels['states'], labels['tasks'], labels['advice']))
-    return shards

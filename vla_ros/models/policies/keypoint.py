@@ -1,0 +1,309 @@
+"""
+The tabletop policy: words find things in the picture, and the hand goes where they are.
+
+1. Learned queries for verb, colour, shape and zone attend to the text tokens.
+2. What they found attends to the cells of the image. Colour and shape are scored apart and added,
+   so that pairs never seen together compose. A third map finds the robot's own hand.
+3. Attention is a measurement: its expected table coordinate is a key point. The difference
+   between the seen and the measured hand tells how far the camera is off.
+4. The waypoint is a mixture of the object's, the zone's and the hand's place plus a small offset,
+   so the hand goes to what is attended. The chunk is the straight move there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+
+from vla_ros.interfaces import CameraModel
+from vla_ros.models.contract import PolicyOutput
+from vla_ros.models.layers.attention import MultiHeadAttention
+from vla_ros.models.layers.film import FilmMlp
+from vla_ros.models.layers.pointing import point_at
+from vla_ros.models.layers.straight_move import StraightMove, tool_yaw
+from vla_ros.models.registry import PolicySpec, register_policy
+from vla_ros.models.vision.conv_map import ConvMap
+
+#: RGB in 0..1 is normalised to -1..1.
+IMAGE_MEAN = (0.5, 0.5, 0.5)
+IMAGE_STD = (0.5, 0.5, 0.5)
+#: Height of the plane that objects are measured on: that of their centres.
+OBJECT_PLANE_M = 0.022
+
+
+@dataclass(frozen=True)
+class KeypointConfig:
+    """Sizes of the network."""
+
+    image_width: int = 64
+    text_width: int = 128
+    heads: int = 4
+    key_width: int = 32
+    hidden: int = 256
+    dropout: float = 0.1
+
+
+class Seen(NamedTuple):
+    """
+    What is in f images, whatever the command, for each of c cells.
+
+    ``cells`` (f, c, width) features; ``keys`` (f, c, 3, key width) that colour, shape and zone
+    are asked of; ``xy`` (f, c, 3, 2): where on the table it looks, m, for an object, a zone and
+    the hand; ``hand`` (f, c, 1): how much it looks like the hand.
+    """
+
+    cells: Tensor
+    keys: Tensor
+    xy: Tensor
+    hand: Tensor
+
+
+class Decision(NamedTuple):
+    """
+    Everything the policy concludes, before it becomes a chunk; training supervises all of it.
+
+    ``position`` (b, 3) m; ``yaw`` (b,) rad and ``yaw_vector`` (b, 2), cosine and sine of four
+    times the yaw, for a block looks the same after a quarter turn; logits; attention over cells
+    (b, c) and key points (b, 2) in m; ``words`` (b, 4, n), the attention of the four queries.
+    """
+
+    position: Tensor
+    yaw: Tensor
+    yaw_vector: Tensor
+    gripper_logit: Tensor
+    termination_logit: Tensor
+    task_logits: Tensor
+    colour_logits: Tensor
+    shape_logits: Tensor
+    zone_logits: Tensor
+    object_attention: Tensor
+    zone_attention: Tensor
+    hand_attention: Tensor
+    object_point: Tensor
+    zone_point: Tensor
+    hand_point: Tensor
+    words: Tensor
+
+
+def cell_pixels(camera: CameraModel, stride: int) -> np.ndarray:
+    """Return (c, 2): the pixel (u, v) in the middle of each cell, row by row."""
+    u = np.arange(camera.width // stride) * stride + (stride - 1) / 2.0
+    v = np.arange(camera.height // stride) * stride + (stride - 1) / 2.0
+    return np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)
+
+
+def _cells_on_table(camera: CameraModel, stride: int, height_m: float) -> Tensor:
+    xy = camera.on_plane(cell_pixels(camera, stride), height_m)[:, :2]
+    # Cells above the horizon see no table; far away is near enough.
+    return torch.from_numpy(np.nan_to_num(np.clip(xy, -1.5, 1.5), nan=-1.5)).float()
+
+
+@register_policy('keypoint', KeypointConfig)
+class KeypointPolicy(nn.Module):
+    """See the module; scriptable, under the policy contract."""
+
+    def __init__(self, spec: PolicySpec, config: KeypointConfig) -> None:
+        super().__init__()
+        camera, width, text_width = spec.camera, config.image_width, config.text_width
+        # TorchScript sees attributes but no globals.
+        self.none_task = spec.tasks.index('none')
+        self.plane_m = OBJECT_PLANE_M
+        self.min_z_m, self.range_z_m = 0.01, 0.20
+        # The largest offsets: along and across the line to the zone, and any way.
+        self.along_m, self.beside_m = 0.08, 0.03
+        self.cell_m = 0.03  # a cell's coordinates are mended by at most so much
+        self.max_yaw_rad = math.radians(60.0)
+        self.vision = ConvMap(width)
+        self.rows = camera.height // ConvMap.stride
+        self.columns = camera.width // ConvMap.stride
+        object_xy = _cells_on_table(camera, ConvMap.stride, OBJECT_PLANE_M)
+        self.place = nn.Sequential(nn.Linear(width + 2, width), nn.ReLU())
+
+        self.text_norm = nn.LayerNorm(spec.text_width)
+        self.queries = nn.Parameter(torch.randn(4, text_width) * 0.1)
+        self.read = MultiHeadAttention(text_width, config.heads, spec.text_width, config.dropout)
+        self.phrase_norm = nn.LayerNorm(text_width)
+        self.phrase = nn.Sequential(
+            nn.Linear(text_width, text_width), nn.ReLU(), nn.Dropout(config.dropout)
+        )
+        self.to_task = nn.Linear(text_width, len(spec.tasks))
+        self.to_colour = nn.Linear(text_width, spec.colours)
+        self.to_shape = nn.Linear(text_width, spec.shapes)
+        self.to_zone = nn.Linear(text_width, spec.colours)
+
+        # Colour, shape and zone each ask the map in their own words; the hand needs none.
+        self.key_width = config.key_width
+        self.ask = nn.ModuleList([nn.Linear(text_width, config.key_width) for _ in range(3)])
+        self.to_map = nn.Linear(width, 3 * config.key_width + 6 + 1)
+        self.trust = nn.Parameter(torch.tensor(0.5))
+
+        self.shrink = nn.Linear(3 * width, 128)
+        self.head = FilmMlp(128 + 38, len(spec.tasks), config.hidden, 12)
+        self.move = StraightMove(spec.horizon, spec.dt_s, spec.speed_m_s, spec.angular_speed_rad_s)
+        self.register_buffer('names_zone', _one_hot(spec.tasks, spec.zone_tasks), False)
+        zone_xy = _cells_on_table(camera, ConvMap.stride, 0.0)
+        self.register_buffer('xy', torch.stack([object_xy, zone_xy, object_xy], dim=1), False)
+        self.register_buffer(
+            'camera_position', torch.from_numpy(camera.base_from_camera.position).float(), False
+        )
+
+    def forward(
+        self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
+    ) -> PolicyOutput:
+        """Return what the contract says; see ``vla_ros.models.contract``."""
+        decision = self.decide(self.see(image), text, text_mask, state)
+        gripper = torch.sigmoid(6.0 * decision.gripper_logit)  # a wish is open or closed
+        actions = self.move(state, decision.position, decision.yaw, gripper)
+        done = torch.sigmoid(decision.termination_logit)
+        task = torch.softmax(decision.task_logits, dim=-1)
+        names_zone = (task * self.names_zone).sum(dim=-1)[:, None]  # (b, 1)
+        words = decision.words
+        object_words = 0.5 * (words[:, 1] + words[:, 2])  # (b, n)
+        zone_words = names_zone * words[:, 3]
+        attention = (
+            object_words[:, :, None] * decision.object_attention[:, None]
+            + zone_words[:, :, None] * decision.zone_attention[:, None]
+        )
+        return PolicyOutput(
+            actions,
+            done[:, None].expand(-1, actions.shape[1]),
+            decision.task_logits,
+            attention.view(attention.shape[0], -1, self.rows, self.columns),
+        )
+
+    def see(self, image: Tensor) -> Seen:
+        """Return what is in images (f, 1, 3, h, w) uint8."""
+        pixels = (image[:, 0].float() / 255.0 - 0.5) / 0.5
+        cells = self.vision(pixels).flatten(2).transpose(1, 2)  # (f, c, width)
+        where = self.xy[:, 0].to(cells.dtype).expand(cells.shape[0], -1, -1)
+        cells = self.place(torch.cat([cells, where], dim=-1))
+        maps = self.to_map(cells).float()
+        keys, offsets, hand = maps.split([3 * self.key_width, 6, 1], dim=-1)
+        xy = self.xy + self.cell_m * torch.tanh(offsets.unflatten(-1, [3, 2]))
+        return Seen(cells.float(), keys.unflatten(-1, [3, self.key_width]), xy, hand)
+
+    def decide(self, seen: Seen, text: Tensor, text_mask: Tensor, state: Tensor) -> Decision:
+        """
+        Return the decision for each row of text (b, n, d) and state (b, 8).
+
+        b is a multiple of the f images in ``seen``, and the rows of one image stand together.
+        """
+        cells = seen.cells
+        f, b = cells.shape[0], text.shape[0]
+        read, words = self.read(self.queries.expand(b, -1, -1), self.text_norm(text), text_mask)
+        phrase = read + self.phrase(self.phrase_norm(read))  # (b, 4, text_width)
+        task_logits = self.to_task(phrase[:, 0])
+        task = torch.softmax(task_logits, dim=-1)
+
+        scores = [
+            ask(phrase[:, i + 1]).view(f, -1, self.key_width) @ seen.keys[:, :, i].transpose(1, 2)
+            for i, ask in enumerate(self.ask)
+        ]  # three of (f, b / f, c)
+        object_attention, object_seen, object_features = point_at(
+            (scores[0] + scores[1]) * self.key_width**-0.5, seen.xy[:, :, 0], cells
+        )
+        zone_attention, zone_seen, zone_features = point_at(
+            scores[2] * self.key_width**-0.5, seen.xy[:, :, 1], cells
+        )
+        hand_attention, hand_seen, hand_features = point_at(
+            seen.hand.transpose(1, 2).expand(-1, b // f, -1), seen.xy[:, :, 2], cells
+        )
+        own = state[:, :3]
+        camera_error = hand_seen - self._ground_behind(own)
+        object_point = object_seen - self.trust * camera_error
+        zone_point = zone_seen - self.trust * camera_error
+        features = self.shrink(torch.cat([object_features, zone_features, hand_features], dim=-1))
+        way = zone_point - object_point
+        along = way / _length(way).clamp(min=1e-3)
+        numbers = self._numbers(
+            state, object_point, zone_point, object_seen - hand_seen, camera_error, along
+        )
+        out = self.head(torch.cat([torch.relu(features), numbers], dim=-1), task)
+
+        places = torch.stack([object_point, zone_point, own[:, :2]], dim=1)  # (b, 3, 2)
+        xy = (torch.softmax(out[:, :3], dim=-1)[:, :, None] * places).sum(dim=1)
+        across = torch.stack([-along[:, 1], along[:, 0]], dim=-1)
+        offset = torch.tanh(out[:, 3:7])
+        xy = xy + self.along_m * (offset[:, :1] * along + offset[:, 1:2] * across)
+        xy = xy + self.beside_m * offset[:, 2:4]
+        z = self.min_z_m + self.range_z_m * torch.sigmoid(out[:, 7:8])
+        stay = task[:, self.none_task][:, None]  # (b, 1)
+        position = stay * own + (1.0 - stay) * torch.cat([xy, z], dim=-1)
+        return Decision(
+            position=position,
+            yaw=_nearest_yaw(out[:, 8:10], tool_yaw(state[:, 3:7]), self.max_yaw_rad),
+            yaw_vector=out[:, 8:10],
+            gripper_logit=out[:, 10],
+            termination_logit=out[:, 11],
+            task_logits=task_logits,
+            colour_logits=self.to_colour(phrase[:, 1]),
+            shape_logits=self.to_shape(phrase[:, 2]),
+            zone_logits=self.to_zone(phrase[:, 3]),
+            object_attention=object_attention,
+            zone_attention=zone_attention,
+            hand_attention=hand_attention,
+            object_point=object_seen,
+            zone_point=zone_seen,
+            hand_point=hand_seen,
+            words=words.mean(dim=1),
+        )
+
+    def _ground_behind(self, point: Tensor) -> Tensor:
+        """Return (b, 2): where the ray of the nominal camera through a point meets the plane."""
+        drop = (self.camera_position[2] - point[:, 2:3]).clamp(min=0.05)
+        share = (self.camera_position[2] - self.plane_m) / drop
+        return self.camera_position[:2] + share * (point[:, :2] - self.camera_position[:2])
+
+    def _numbers(
+        self,
+        state: Tensor,
+        object_point: Tensor,
+        zone_point: Tensor,
+        object_from_hand: Tensor,
+        camera_error: Tensor,
+        along: Tensor,
+    ) -> Tensor:
+        """Return (b, 38): the geometry of the moment, coarse and fine."""
+        own_xy, z, yaw = state[:, :2], state[:, 2:3], tool_yaw(state[:, 3:7])[:, None]
+        to_object, to_zone = object_point - own_xy, zone_point - own_xy
+        way = zone_point - object_point
+        ahead = -(to_object * along).sum(dim=-1, keepdim=True)
+        aside = to_object[:, :1] * along[:, 1:] - to_object[:, 1:] * along[:, :1]
+        lengths = torch.cat(
+            [
+                to_object, to_zone, way, object_from_hand, ahead, aside,
+                _length(to_object), _length(to_zone), _length(way), z - 0.03,
+            ],
+            dim=-1,
+        )  # (b, 14)  # fmt: skip
+        return torch.cat(
+            [
+                lengths / 0.1, torch.tanh(lengths / 0.02), along, own_xy, camera_error / 0.02,
+                torch.tanh((z - 0.1) / 0.02), torch.sin(yaw), torch.cos(yaw), state[:, 7:8],
+            ],
+            dim=-1,
+        )  # fmt: skip
+
+
+def _length(vector: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vector, dim=-1, keepdim=True)
+
+
+def _one_hot(tasks: tuple[str, ...], chosen: tuple[str, ...]) -> Tensor:
+    return torch.tensor([float(task in chosen) for task in tasks])
+
+
+def _nearest_yaw(vector: Tensor, now: Tensor, most_rad: float) -> Tensor:
+    """Return the yaw (b,) nearest to ``now`` (b,) among those that ``vector`` (b, 2) means."""
+    quarter = math.pi / 2.0
+    yaw = torch.atan2(vector[:, 1], vector[:, 0]) / 4.0
+    turns = torch.tensor([0.0, -quarter, quarter], device=yaw.device)
+    choices = yaw[:, None] + turns  # (b, 3)
+    # Beyond the limit a quarter turn back is as good and winds up less.
+    cost = (choices - now[:, None]).abs() + 10.0 * (choices.abs() > most_rad)
+    return choices.gather(1, cost.argmin(dim=1, keepdim=True)).squeeze(1)

@@ -1,0 +1,1 @@
+"""Vision encoders: images in, feature maps or tokens out."""

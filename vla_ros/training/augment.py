@@ -1,0 +1,28 @@
+"""Pictures as other cameras and lamps would make them."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn, Tensor
+
+
+def augment(image: Tensor, random: torch.Generator) -> Tensor:
+    """
+    Return images (f, c, 3, h, w) uint8 with other brightness, contrast, tint, blur and noise.
+
+    Colours shift a little only: orange must not become red.
+    """
+    f = image.shape[0]
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand((f, *shape), generator=random)
+
+    x = image.flatten(0, 1).float() / 255.0  # (f * c, 3, h, w)
+    soft = torch.rand(len(x), generator=random) < 0.3
+    x[soft] = nn.functional.avg_pool2d(x[soft], 3, 1, 1, count_include_pad=False)
+    x = x.view_as(image)
+    # Both brightness and contrast at once: gain * (x - 0.5) + 0.5 + shift.
+    gain = uniform(0.7, 1.25, 1, 1, 1, 1) * uniform(0.95, 1.05, 1, 3, 1, 1)
+    x = x.sub_(0.5).mul_(gain).add_(0.5 + uniform(-0.1, 0.1, 1, 1, 1, 1))
+    x += uniform(0.0, 0.02, 1, 1, 1, 1) * torch.randn(x.shape, generator=random)
+    return x.clamp_(0.0, 1.0).mul_(255.0).add_(0.5).to(torch.uint8)

@@ -1,0 +1,92 @@
+"""The training configuration: a YAML file over the defaults, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vla_ros import paths
+from vla_ros.errors import ConfigurationError
+from vla_ros.pipeline.strict_json import parse
+from vla_ros.training.batches import BatchConfig
+from vla_ros.training.demonstrations import DemonstrationConfig
+from vla_ros.training.trainer import TrainerConfig
+
+
+@dataclass(frozen=True)
+class CorrectionConfig:
+    """At which steps the policy drives for so many episodes, corrected by the expert."""
+
+    at_steps: tuple[int, ...]
+    episodes: int
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """
+    Everything that a run depends on; its values are in ``config/train/default.yaml``.
+
+    ``policy`` is a registered name and ``options`` its sizes. ``sentences_per_object`` are made
+    for each kind of task. ``loss_weights`` are by the name of the loss.
+    """
+
+    seed: int
+    policy: str
+    options: Mapping[str, int]
+    episodes: int
+    demonstrations: DemonstrationConfig
+    corrections: CorrectionConfig
+    sentences_per_object: int
+    batch: BatchConfig
+    trainer: TrainerConfig
+    loss_weights: Mapping[str, float]
+
+
+def load_config(path: Path | None = None) -> TrainConfig:
+    """
+    Return the defaults, changed by the YAML file at ``path``.
+
+    Raises ConfigurationError if it cannot be read, names something unknown or has a wrong type.
+    """
+    default_path = paths.share_dir() / 'config' / 'train' / 'default.yaml'
+    document = _read(default_path)
+    if path is not None:
+        _update(document, _read(path))
+    try:
+        return parse(TrainConfig, document)
+    except ValueError as error:
+        raise ConfigurationError(f'{path or default_path}: {error}') from error
+
+
+def save_config(config: TrainConfig, path: Path) -> None:
+    """Write the resolved configuration; ``load_config`` reads it back."""
+    path.write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f'{path}: cannot be read as YAML: {error}') from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(f'{path}: got no mapping; see config/train/default.yaml')
+    return document
+
+
+def _update(document: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(document.get(key), dict):
+            _update(document[key], value)
+        else:
+            document[key] = value
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` with lists for tuples: plain YAML."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

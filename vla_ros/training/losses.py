@@ -1,0 +1,86 @@
+"""What policies are taught by: each loss is a mean over the rows that it applies to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vla_ros.interfaces import CameraModel
+from vla_ros.models.policies.keypoint import cell_pixels, KeypointPolicy, OBJECT_PLANE_M, Seen
+from vla_ros.models.vision.conv_map import ConvMap
+from vla_ros.training.batches import Batch, on_table
+
+#: One unit of a position loss, and where it turns from square to linear: m.
+_UNIT_M, _LINEAR_M = 0.05, 0.01
+
+
+def position_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """Return the Huber loss of positions (r, x) in m; rows with a NaN target do not count."""
+    known = target.isfinite().all(dim=-1)
+    loss = functional.smooth_l1_loss(
+        predicted / _UNIT_M, target.nan_to_num() / _UNIT_M, beta=_LINEAR_M / _UNIT_M,
+        reduction='none',
+    )  # fmt: skip
+    return _mean(loss.sum(dim=-1), known)
+
+
+def heat_loss(attention: Tensor, pixels: Tensor, cells: Tensor, sigma_px: float) -> Tensor:
+    """
+    Return the cross-entropy between attention (r, c) and a Gaussian at its true ``pixels`` (r, 2).
+
+    ``cells`` (c, 2) are the pixels of the cells. Rows with NaN pixels do not count.
+    """
+    known = pixels.isfinite().all(dim=-1)
+    squares = (pixels.nan_to_num()[:, None] - cells).square().sum(dim=-1)  # (r, c)
+    heat = torch.softmax(-squares / (2.0 * sigma_px**2), dim=-1)
+    return _mean(-(heat * attention.clamp(min=1e-8).log()).sum(dim=-1), known)
+
+
+def class_loss(logits: Tensor, classes: Tensor) -> Tensor:
+    """Return the cross-entropy of logits (r, t) and classes (r,); -1 does not count."""
+    return _mean(
+        functional.cross_entropy(logits, classes, ignore_index=-1, reduction='none'), classes >= 0
+    )
+
+
+def keypoint_losses(
+    policy: KeypointPolicy, batch: Batch, seen: Seen, camera: CameraModel
+) -> dict[str, Tensor]:
+    """
+    Return every loss of the keypoint policy by name.
+
+    ``seen`` is what it saw in the batch's pictures, ``camera`` the nominal one.
+    """
+    decision = policy.decide(seen, batch.text, batch.text_mask, batch.state)
+    grid = torch.from_numpy(cell_pixels(camera, ConvMap.stride)).float()
+    sigma_px = 0.6 * ConvMap.stride
+    turn = torch.stack([torch.cos(4.0 * batch.yaw), torch.sin(4.0 * batch.yaw)], dim=-1)
+    told = batch.task > 0
+    object_xy = on_table(batch.object_px, camera, OBJECT_PLANE_M)
+    zone_xy = on_table(batch.zone_px, camera, 0.0)
+    hand_xy = on_table(batch.hand_px, camera, OBJECT_PLANE_M)
+    return {
+        'position': position_loss(decision.position, batch.position),
+        'yaw': _mean((decision.yaw_vector - turn).square().sum(dim=-1), told),
+        'gripper': functional.binary_cross_entropy_with_logits(
+            decision.gripper_logit, batch.gripper
+        ),
+        'termination': functional.binary_cross_entropy_with_logits(
+            decision.termination_logit, batch.done
+        ),
+        'heat': heat_loss(decision.object_attention, batch.object_px, grid, sigma_px)
+        + heat_loss(decision.zone_attention, batch.zone_px, grid, sigma_px)
+        + heat_loss(decision.hand_attention, batch.hand_px, grid, sigma_px),
+        'point': position_loss(decision.object_point, object_xy)
+        + position_loss(decision.zone_point, zone_xy)
+        + position_loss(decision.hand_point, hand_xy),
+        'task': class_loss(decision.task_logits, batch.task),
+        'words': class_loss(decision.colour_logits, batch.colour)
+        + class_loss(decision.shape_logits, batch.shape)
+        + class_loss(decision.zone_logits, batch.zone),
+    }
+
+
+def _mean(values: Tensor, known: Tensor) -> Tensor:
+    return (values * known).sum() / known.sum().clamp(min=1)

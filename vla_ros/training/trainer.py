@@ -1,0 +1,174 @@
+"""
+The training loop: steps, an average of the weights, checkpoints to go on from, curves.
+
+Batches depend on the seed and the step alone, so a run that is killed goes on as if it had not
+been. Mixed precision is used where this machine is faster with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+import json
+import math
+from pathlib import Path
+import time
+
+import torch
+from torch import nn, Tensor
+from tqdm import tqdm
+
+from vla_ros.training.batches import Batch
+
+#: Returns the losses of a batch by name.
+Objective = Callable[[Batch], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How to step; the learning rate rises for ``warmup_steps``, then falls along a cosine."""
+
+    steps: int = 5000
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup_steps: int = 200
+    average_decay: float = 0.998
+    max_gradient_norm: float = 1.0
+    log_every: int = 50
+    save_every: int = 250
+
+
+class Trainer:
+    """Trains ``model`` in place; ``average`` is the exponential average of its weights."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        weights: dict[str, float],
+        config: TrainerConfig,
+        folder: Path,
+    ) -> None:
+        self.model = model
+        self.average = deepcopy(model).requires_grad_(False).eval()
+        self.step = 0
+        self._objective = objective
+        self._weights = weights
+        self._config = config
+        self._folder = folder
+        self._optimiser = torch.optim.AdamW(
+            _groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
+        )
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self._folder / 'checkpoint.pt'
+
+    def resume(self) -> bool:
+        """Go on from the checkpoint in the folder, if there is one."""
+        if not self.checkpoint_path.exists():
+            return False
+        saved = torch.load(self.checkpoint_path, weights_only=True)
+        self.model.load_state_dict(saved['model'])
+        self.average.load_state_dict(saved['average'])
+        self._optimiser.load_state_dict(saved['optimiser'])
+        self.step = saved['step']
+        return True
+
+    def save(self) -> None:
+        """Write the checkpoint; a kill meanwhile leaves the one before."""
+        partial = self.checkpoint_path.with_suffix('.partial')
+        torch.save(
+            {
+                'model': self.model.state_dict(),
+                'average': self.average.state_dict(),
+                'optimiser': self._optimiser.state_dict(),
+                'step': self.step,
+            },
+            partial,
+        )
+        partial.replace(self.checkpoint_path)
+
+    def run(self, batch_at: Callable[[int], Batch], until_step: int) -> None:
+        """Train on ``batch_at(step)`` up to a step, logging to ``log.jsonl``."""
+        config = self._config
+        sums: dict[str, float] = {}
+        started_s = time.monotonic()
+        self.model.train()
+        with tqdm(total=until_step, initial=self.step, desc='train', unit='step') as bar:
+            while self.step < until_step:
+                losses = self._step(batch_at(self.step))
+                self.step += 1
+                bar.update()
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0.0) + value / config.log_every
+                if self.step % config.log_every == 0:
+                    self._log(sums, time.monotonic() - started_s)
+                    bar.set_postfix({name: f'{value:.3f}' for name, value in sums.items()})
+                    sums = {}
+                if self.step % config.save_every == 0 or self.step == until_step:
+                    self.save()
+
+    def learning_rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        config = self._config
+        warmup = min((step + 1) / config.warmup_steps, 1.0)
+        fall = 0.5 * (1.0 + math.cos(math.pi * min(step / config.steps, 1.0)))
+        return config.learning_rate * warmup * max(fall, 0.005)
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        for group in self._optimiser.param_groups:
+            group['lr'] = self.learning_rate(self.step)
+        losses = self._objective(batch)
+        total = torch.stack([self._weights[name] * loss for name, loss in losses.items()]).sum()
+        self._optimiser.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self._config.max_gradient_norm)
+        self._optimiser.step()
+        self._follow()
+        return {name: loss.item() for name, loss in losses.items()}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        # At first the average follows quickly, or it would remember the random start.
+        decay = min(self._config.average_decay, (1.0 + self.step) / (10.0 + self.step))
+        for mean, value in zip(
+            self.average.state_dict().values(), self.model.state_dict().values(), strict=True
+        ):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1.0 - decay)
+            else:
+                mean.copy_(value)
+
+    def _log(self, losses: dict[str, float], elapsed_s: float) -> None:
+        line = {'step': self.step, 'elapsed_s': round(elapsed_s, 1)}
+        rounded = {name: round(value, 5) for name, value in losses.items()}
+        with (self._folder / 'log.jsonl').open('a') as file:
+            file.write(json.dumps({**line, **rounded}) + '\n')
+
+
+def _groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Return parameter groups: matrices decay, vectors (biases, norms) do not."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    return [
+        {'params': matrices, 'weight_decay': weight_decay},
+        {'params': vectors, 'weight_decay': 0.0},
+    ]
+
+
+def bfloat16_is_faster() -> bool:
+    """Measure whether this machine convolves faster in bfloat16 (AMX, some GPUs) than float32."""
+
+    def seconds(dtype: torch.dtype) -> float:
+        layer = nn.Conv2d(32, 32, 3, padding=1, dtype=dtype)
+        x = torch.zeros(16, 32, 24, 24, dtype=dtype)
+        layer(x)
+        start_s = time.perf_counter()
+        for _ in range(3):
+            layer(x)
+        return time.perf_counter() - start_s
+
+    with torch.inference_mode():
+        return seconds(torch.bfloat16) < 0.7 * seconds(torch.float32)
