@@ -119,7 +119,7 @@ class Bench:
     def rest(self) -> None:
         """Wait until the poses stand still, as they must within the braking time."""
         self.graph.until(lambda: len(self.actions) > 2)
-        self.spin(0.4)  # 0.25 m/s at 1 m/s^2 takes 0.25 s
+        self.spin(0.3)  # 0.25 m/s at 1 m/s^2 takes 0.25 s
         count = len(self.actions)
         self.graph.until(lambda: len(self.actions) > count + 3)
         held = [pose_from_message(m).position for m in self.actions[count:]]
