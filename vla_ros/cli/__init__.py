@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
+import os
 import sys
 
 from vla_ros import __version__
@@ -63,18 +64,23 @@ def _run(name: str, argv: Sequence[str]) -> int:
     return int(module.run(parser.parse_args(argv)))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 2 for a user's mistake, 130 after Ctrl-C."""
-    name, *rest = (sys.argv[1:] if argv is None else list(argv)) or ['--help']
+def _dispatch(argv: Sequence[str]) -> int:
+    name, *rest = argv or ['--help']
     if name in ('-h', '--help', '--version'):
         sys.stdout.write(f'vla-ros {__version__}\n' if name == '--version' else _usage())
         return 0
+    if name not in COMMANDS:
+        raise ConfigurationError(
+            f'no command {name!r}; there are: {", ".join(COMMANDS)} (see vla-ros --help)'
+        )
+    return _run(name, rest)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 2 for a user's mistake, 130 after Ctrl-C."""
     try:
-        if name not in COMMANDS:
-            raise ConfigurationError(
-                f'no command {name!r}; there are: {", ".join(COMMANDS)} (see vla-ros --help)'
-            )
-        return _run(name, rest)
+        code = _dispatch(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
     except ConfigurationError as error:
         sys.stderr.write(f'vla-ros: {error}\n')
         return EXIT_USAGE
@@ -85,6 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe went away, as in "vla-ros status | head"
-        sys.stderr.close()
+    except BrokenPipeError:
+        # The reader went away, as in "vla-ros status --follow | head"; the interpreter flushes
+        # once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
+    return code

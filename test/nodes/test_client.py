@@ -1,0 +1,177 @@
+"""The user's side of the graph: the client, and the commands that stand on it."""
+
+from contextlib import contextmanager
+import os
+import subprocess
+import sys
+import time
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.geometry import Pose
+from vla_ros.nodes import wiring
+from vla_ros.nodes.client import Client, Status, UNKNOWN
+from vla_ros.nodes.command_node import CommandNode
+from vla_ros.nodes.conversions import pose_to_message
+from vla_ros.nodes.pose_node import PoseNode
+
+pytestmark = pytest.mark.ros
+
+WORKSPACE = {'workspace_min': [0.2, -0.3, 0.0], 'workspace_max': [0.6, 0.3, 0.4]}
+
+
+class OneToken:
+    def encode(self, text: str):
+        return np.ones((1, 4), dtype=np.float32)
+
+
+@pytest.fixture
+def pair(graph):
+    """The two nodes that hear commands."""
+    graph.add(PoseNode(parameter_overrides=[Parameter(k, value=v) for k, v in WORKSPACE.items()]))
+    graph.add(CommandNode(encoder=OneToken()))
+    return graph
+
+
+@contextmanager
+def client(graph, **options):
+    """A client that keeps the graph spinning while it waits."""
+    user = Client(on_spin=lambda: graph._executor.spin_once(timeout_sec=0.0), **options)
+    try:
+        yield user
+    finally:
+        user.close()
+
+
+def vla_ros(graph, *arguments: str) -> tuple[int, str]:
+    """Run a command beside the graph; return its exit code and what it printed."""
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'vla_ros.cli', *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+    )
+    try:
+        graph.until(lambda: process.poll() is not None, timeout_s=40.0)
+    finally:
+        process.kill()
+        output, _ = process.communicate()
+    return process.returncode, output
+
+
+def test_before_the_first_status_nothing_is_known(graph):
+    with client(graph) as user:
+        assert user.status is UNKNOWN
+
+
+def test_the_status_is_read(graph):
+    values = {'state': 'holding', 'reason': 'no_action', 'command': 'x', 'command_stamp_ns': '7'}
+    status = Status.from_message(
+        DiagnosticStatus(values=[KeyValue(key=k, value=v) for k, v in values.items()])
+    )
+    assert (status.state, status.reason, status.command_stamp_ns) == ('holding', 'no_action', 7)
+    assert status.line() == 'holding: no action'
+
+
+def test_a_status_without_its_values_is_survived(graph):
+    assert Status.from_message(DiagnosticStatus()).state == ''
+
+
+def test_a_command_said_once_arrives_at_once(pair):
+    with client(pair) as user:
+        user.wait_graph()
+        heard = pair.listen(wiring.COMMAND)
+        user.say('pick up the red block')
+        assert user.wait(lambda: heard, 5.0)
+        assert heard[0].data == 'pick up the red block'
+        assert user.wait(lambda: user.status.command == 'pick up the red block', 5.0)
+
+
+def test_a_wait_in_vain_ends(graph):
+    with client(graph) as user:
+        begun_s = time.monotonic()
+        assert not user.wait(lambda: False, 0.2)
+        assert time.monotonic() - begun_s < 2.0
+
+
+def test_without_a_graph_the_user_is_told(graph):
+    with (
+        client(graph, namespace='elsewhere') as user,
+        pytest.raises(ConfigurationError, match='no running graph .* namespace /elsewhere'),
+    ):
+        user.wait_status(timeout_s=0.3)
+
+
+def test_readiness_names_what_is_missing(pair):
+    with client(pair) as user, pytest.raises(TimeoutError, match='no policy, camera frame'):
+        user.wait_ready(timeout_s=2.0)
+
+
+def test_the_graph_is_ready_with_a_policy_and_a_frame(pair):
+    wiring.ACTION_CHUNK.publisher(pair.peer)
+    frames = wiring.IMAGE.publisher(pair.peer)
+    pair.peer.create_timer(0.05, lambda: frames.publish(Image()))
+    with client(pair) as user:
+        user.wait_ready(timeout_s=10.0)
+
+
+def test_a_service_is_called(pair):
+    with client(pair) as user:
+        assert user.call(wiring.ESTOP).success
+        assert user.wait(lambda: user.status.state == 'estopped', 5.0)
+
+
+def test_a_service_that_nobody_has_is_named(pair):
+    with client(pair) as user, pytest.raises(ConfigurationError, match='/sim/reset'):
+        user.call(wiring.SIM_RESET, timeout_s=0.3)
+
+
+def test_the_truth_of_the_sim_is_read(graph):
+    publisher = wiring.SIM_STATE.publisher(graph.peer)
+    publisher.publish(String(data='{"seed": 3}'))
+    with client(graph) as user:
+        assert user.wait(lambda: user.sim_state, 5.0)
+        assert user.sim_state == {'seed': 3}
+
+
+def test_status_shows_a_block(pair):
+    code, output = vla_ros(pair, 'status')
+    assert code == 0
+    assert 'state     idle\n' in output
+    assert 'command   (none)\n' in output
+
+
+def test_say_prints_why_nothing_moves(pair):
+    code, output = vla_ros(pair, 'say', 'pick', 'it', 'up')
+    assert (code, output) == (1, 'holding: no measured pose\n')
+
+
+def test_say_stop_holds(pair):
+    robot = wiring.ROBOT_POSE.publisher(pair.peer)
+    pose = Pose.of((0.4, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0))
+    pair.peer.create_timer(
+        0.02,
+        lambda: robot.publish(
+            pose_to_message(pose, pair.peer.get_clock().now().nanoseconds, 'base_link')
+        ),
+    )
+    assert vla_ros(pair, 'say', 'stop') == (0, 'holding: stopped\n')
+
+
+def test_say_tells_that_a_command_was_refused(pair):
+    code, output = vla_ros(pair, 'say', 'x' * 600)
+    assert code == 1
+    assert output.startswith('not taken: ')
+
+
+def test_reset_releases_the_e_stop(pair):
+    with client(pair) as user:
+        user.call(wiring.ESTOP)
+    assert vla_ros(pair, 'reset', '--estop') == (0, 'released; give a command\n')
