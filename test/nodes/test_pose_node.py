@@ -177,8 +177,10 @@ def test_it_follows_the_chunks_at_its_rate_and_within_its_limits(running):
     running.graph.until(lambda: running.way_m() > 0.199)
     path = np.array([pose_from_message(m).position for m in running.actions])
     stamps = np.array([to_ns(m.header.stamp) for m in running.actions])
-    assert np.linalg.norm(np.diff(path, axis=0), axis=1).max() <= 0.25 * 0.04 + 1e-9
-    assert np.median(np.diff(stamps)) == pytest.approx(20e6, rel=0.2)
+    # A message may be lost on the way; a stamp is taken within a millisecond of its tick.
+    steps_m, times_s = np.linalg.norm(np.diff(path, axis=0), axis=1), np.diff(stamps) * 1e-9
+    assert (steps_m <= 0.25 * (times_s + 0.001)).all()
+    assert np.median(times_s) == pytest.approx(0.02, rel=0.2)
     assert {m.header.frame_id for m in running.actions} == {'base_link'}
     assert running.grippers[-1].data == pytest.approx(0.7)
 
