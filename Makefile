@@ -11,5 +11,5 @@ test: ; @$(PYTHON) bootstrap.py test train && $(BIN)/python -m pytest -n 2 --dis
 lint: ; @$(PYTHON) bootstrap.py test train dev && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
 train: ; @$(PYTHON) bootstrap.py train && $(BIN)/vla-ros train $(ARGS)
 eval: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros eval $(ARGS)
-docs: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros docs $(ARGS)
+docs: ; @$(PYTHON) bootstrap.py && $(BIN)/python docs/generate.py $(ARGS)
 clean: ; rm -rf build install log out .pytest_cache .ruff_cache .mypy_cache .hypothesis
