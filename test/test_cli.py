@@ -1,5 +1,6 @@
 """The command line: what it prints and how it ends."""
 
+import errno
 from pathlib import Path
 import subprocess
 import sys
@@ -17,6 +18,14 @@ def run_instead(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         raise error
 
     monkeypatch.setattr(cli, '_run', fail)
+
+
+def test_a_full_disk_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    run_instead(monkeypatch, OSError(errno.ENOSPC, 'No space left on device', '/out/x.png'))
+    assert main(['demo']) == 2
+    assert capsys.readouterr().err == 'vla-ros: the disk is full (/out/x.png): make room\n'
 
 
 @pytest.mark.parametrize('argv', [[], ['--help'], ['-h']])

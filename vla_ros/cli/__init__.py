@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import errno
 from importlib import import_module
 import os
+import signal
 import sys
 
 from vla_ros import __version__
@@ -78,6 +80,10 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 2 for a user's mistake, 130 after Ctrl-C."""
+    if argv is None:
+        # What ends this process must let it end its nodes.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         code = _dispatch(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -96,4 +102,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write(f'vla-ros: the disk is full ({error.filename or "a file"}): make room\n')
+        return EXIT_USAGE
     return code

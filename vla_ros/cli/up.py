@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 import os
-import signal
 from typing import Any
 
 from vla_ros import bringup
@@ -57,7 +56,6 @@ def run(args: argparse.Namespace) -> int:
     os.environ.update(additions)  # this process is a participant too
     _check_rclpy()
     log = Log([*(spec.name for spec in specs), 'vla-ros'])
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with ExitStack() as stack:
             stack.enter_context(only_graph(options.namespace))
@@ -69,10 +67,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     log.write('vla-ros', 'no node is left', 'ERROR')
     return 1
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _check_rclpy() -> None:
