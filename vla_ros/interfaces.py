@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from vla_ros.geometry import Array, Pose
 
+#: The robot's frame: z = 0 is the table top, x forward, y left (REP 103).
+BASE_FRAME = 'base_link'
+
 #: Action channels of an end-effector policy, in this order at the front of every chunk.
 POSE_CHANNELS = (
     'position.x',

@@ -9,6 +9,7 @@ from std_srvs.srv import Trigger
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import Pose
+from vla_ros.interfaces import BASE_FRAME
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
     camera_from_message,
@@ -40,7 +41,7 @@ def test_the_robot_goes_where_the_action_says(graph):
     poses = graph.listen(wiring.ROBOT_POSE)
     graph.until(lambda: poses)
     target = pose_from_message(poses[-1]).position + (0.03, -0.02, -0.02)
-    action = pose_to_message(Pose.of(target, (1.0, 0.0, 0.0, 0.0)), 0, wiring.BASE_FRAME)
+    action = pose_to_message(Pose.of(target, (1.0, 0.0, 0.0, 0.0)), 0, BASE_FRAME)
     graph.publish(wiring.ROBOT_ACTION, action)
 
     def is_there():
@@ -60,8 +61,8 @@ def test_the_gripper_closes_and_opens_as_told(graph):
 @pytest.mark.parametrize(
     'action',
     [
-        pose_to_message(Pose.of((np.nan, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0)), 0, wiring.BASE_FRAME),
-        pose_to_message(Pose.of((0.4, 0.0, 0.1), (0.0, 0.0, 0.0, 0.0)), 0, wiring.BASE_FRAME),
+        pose_to_message(Pose.of((np.nan, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0)), 0, BASE_FRAME),
+        pose_to_message(Pose.of((0.4, 0.0, 0.1), (0.0, 0.0, 0.0, 0.0)), 0, BASE_FRAME),
         pose_to_message(Pose.of((0.4, 0.0, 0.1), (1.0, 0.0, 0.0, 0.0)), 0, 'elsewhere'),
         PoseStamped(),
     ],
@@ -82,11 +83,11 @@ def test_the_first_target_must_be_near_the_gripper(graph):
     start = node._env.end_effector
     far = Pose.of(start.position + (0.0, 0.15, 0.0), start.quaternion)
     near = Pose.of(start.position + (0.0, 0.02, 0.0), start.quaternion)
-    graph.publish(wiring.ROBOT_ACTION, pose_to_message(far, 0, wiring.BASE_FRAME))
+    graph.publish(wiring.ROBOT_ACTION, pose_to_message(far, 0, BASE_FRAME))
     count = len(poses)
     graph.until(lambda: len(poses) > count + 20)
     np.testing.assert_allclose(pose_from_message(poses[-1]).position, start.position, atol=2e-3)
-    graph.publish(wiring.ROBOT_ACTION, pose_to_message(near, 0, wiring.BASE_FRAME))
+    graph.publish(wiring.ROBOT_ACTION, pose_to_message(near, 0, BASE_FRAME))
     graph.until(
         lambda: np.linalg.norm(pose_from_message(poses[-1]).position - near.position) < 0.004
     )

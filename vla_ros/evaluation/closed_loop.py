@@ -11,13 +11,12 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_ros.interfaces import ActionChunk
+from vla_ros.interfaces import ActionChunk, BASE_FRAME
 from vla_ros.pipeline.chunk import ChunkPlayer
 from vla_ros.pipeline.gate import Gate, Instant, Measured, Reason
 from vla_ros.pipeline.motion import Limits
 from vla_ros.sim.environment import CONTROL_DT_S, TabletopEnv, WORKSPACE_MAX, WORKSPACE_MIN
 
-BASE_FRAME = 'base_link'
 CAMERA_PERIOD_S = 0.1
 _TICKS_PER_IMAGE = round(CAMERA_PERIOD_S / CONTROL_DT_S)
 

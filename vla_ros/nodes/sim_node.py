@@ -26,7 +26,7 @@ from std_srvs.srv import Trigger
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import Pose
-from vla_ros.interfaces import CameraModel
+from vla_ros.interfaces import BASE_FRAME, CameraModel
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
     camera_to_message,
@@ -116,8 +116,8 @@ class SimNode(Node):
 
     def _fault(self, frame_id: str, target: Pose) -> str | None:
         """Return why a target is not followed, or None."""
-        if frame_id != wiring.BASE_FRAME:
-            return f'it is in frame {frame_id!r}, not {wiring.BASE_FRAME!r}'
+        if frame_id != BASE_FRAME:
+            return f'it is in frame {frame_id!r}, not {BASE_FRAME!r}'
         if not abs(float(np.linalg.norm(target.quaternion)) - 1.0) < 1e-3:
             return f'{target.quaternion} is no unit quaternion'
         distance_m = float(np.linalg.norm(target.position - self._env.end_effector.position))
@@ -158,9 +158,7 @@ class SimNode(Node):
         now_ns = self._now_ns()
         if self._clock_topic is not None:
             self._clock_topic.publish(ClockMessage(clock=to_stamp(now_ns)))
-        self._robot_pose.publish(
-            pose_to_message(self._env.end_effector, now_ns, wiring.BASE_FRAME)
-        )
+        self._robot_pose.publish(pose_to_message(self._env.end_effector, now_ns, BASE_FRAME))
         self._gripper_state.publish(Float32(data=self._env.gripper_closing))
         if self._is_due(self._params.camera_rate_hz):
             self._camera.shoot(now_ns)
@@ -182,7 +180,7 @@ class SimNode(Node):
 
     def _publish_camera_pose(self) -> None:
         pose = self._env.camera.base_from_camera
-        self._camera_pose.publish(pose_to_message(pose, self._now_ns(), wiring.BASE_FRAME))
+        self._camera_pose.publish(pose_to_message(pose, self._now_ns(), BASE_FRAME))
 
     def _publish_state(self) -> None:
         self._state.publish(String(data=json.dumps(ground_truth(self._env, self._seed))))

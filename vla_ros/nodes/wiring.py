@@ -81,8 +81,6 @@ class ServiceName:
         return node.create_service(self.type, self.name, callback)
 
 
-#: Frame of every pose of the robot: z = 0 is the table top, x away from the robot, y left.
-BASE_FRAME = 'base_link'
 #: Frame of the simulated camera (REP 103: z forward, x right, y down).
 CAMERA_FRAME = 'camera_optical_frame'
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import Array, normalised, Pose, quaternion_conjugate, quaternion_multiply
+from vla_ros.interfaces import BASE_FRAME
 
 # Rounding of positions of a metre is 1e-16 m; this is far above it and far below any motion.
 _ROUNDING_M = 1e-12
@@ -32,7 +33,7 @@ class Limits:
 
     workspace_min: tuple[float, ...]
     workspace_max: tuple[float, ...]
-    base_frame: str = 'base_link'
+    base_frame: str = BASE_FRAME
     rate_hz: float = 50.0
     # EN ISO 10218-1 allows 250 mm/s in reduced-speed mode.
     max_speed_m_s: float = 0.25

@@ -19,7 +19,7 @@ import torch
 
 from vla_ros.evaluation.closed_loop import CAMERA_PERIOD_S, ClosedLoop, measured_state
 from vla_ros.geometry import Array
-from vla_ros.interfaces import ActionChunk, GRIPPER_CHANNEL, POSE_CHANNELS
+from vla_ros.interfaces import ActionChunk, BASE_FRAME, GRIPPER_CHANNEL, POSE_CHANNELS
 from vla_ros.models.layers.straight_move import StraightMove
 from vla_ros.pipeline.image import fit
 from vla_ros.sim.environment import TabletopEnv
@@ -130,7 +130,7 @@ class ExpertActor:
         return ActionChunk(
             stamp_ns=stamp_ns,
             command_stamp_ns=0,
-            frame_id='base_link',
+            frame_id=BASE_FRAME,
             channels=_CHANNELS,
             values=values[0].double().numpy(),
             dt_s=self._config.dt_s,
