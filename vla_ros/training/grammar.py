@@ -35,7 +35,7 @@ class Split:
         """Return the alternatives of one split; raises ValueError for an unknown one."""
         if split not in SPLITS:
             raise ValueError(f'unknown split {split!r}; valid: {", ".join(SPLITS)}')
-        return getattr(self, split)  # type: ignore[no-any-return]
+        return getattr(self, split)
 
 
 COLOUR_WORDS = {

@@ -1,7 +1,5 @@
 """A chunk of poses on the straight way to a waypoint, at bounded speed."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn, Tensor
 
@@ -26,6 +24,8 @@ class StraightMove(nn.Module):
     stays once it is there. The gripper is wanted at once. The first row is the measured pose,
     with the tool upright.
     """
+
+    time_s: Tensor
 
     def __init__(
         self, horizon: int, dt_s: float, speed_m_s: float, angular_speed_rad_s: float

@@ -10,8 +10,6 @@ The tabletop policy: words find things in the picture, and the hand goes where t
    so the hand goes to what is attended. The chunk is the straight move there.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 import math
 from typing import NamedTuple
@@ -106,6 +104,13 @@ def _cells_on_table(camera: CameraModel, stride: int, height_m: float) -> Tensor
 @register_policy('keypoint', KeypointConfig)
 class KeypointPolicy(nn.Module):
     """See the module; scriptable, under the policy contract."""
+
+    #: Pixels of the image by cell of the attention, each way.
+    stride = ConvMap.stride
+
+    names_zone: Tensor
+    xy: Tensor
+    camera_position: Tensor
 
     def __init__(self, spec: PolicySpec, config: KeypointConfig) -> None:
         super().__init__()

@@ -1,0 +1,176 @@
+"""A whole training run: demonstrations, steps, corrections, export. Killed, it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+import os
+from pathlib import Path
+import subprocess
+
+import torch
+from torch import nn, Tensor
+
+from vla_ros.evaluation.closed_loop import BASE_FRAME
+from vla_ros.evaluation.curves import draw_curves
+from vla_ros.interfaces import CameraModel, GRIPPER_CHANNEL, POSE_CHANNELS, STATE_CHANNELS
+from vla_ros.models.export import export_policy
+from vla_ros.models.policies.keypoint import IMAGE_MEAN, IMAGE_STD, KeypointPolicy
+from vla_ros.models.registry import build_policy, PolicySpec
+from vla_ros.pipeline.manifest import (
+    Camera,
+    Channel,
+    Normalisation,
+    PolicyManifest,
+    TextEncoderPin,
+)
+from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS, TorchTextEncoder
+from vla_ros.sim.model import camera_model
+from vla_ros.sim.scene import COLOURS, Look, SHAPES
+from vla_ros.training.augment import augment
+from vla_ros.training.batches import Batch, Batches, TASKS
+from vla_ros.training.collection import collect, load_frames
+from vla_ros.training.config import save_config, TrainConfig
+from vla_ros.training.corrections import PolicyActor
+from vla_ros.training.losses import keypoint_losses
+from vla_ros.training.sentences import sentence_bank
+from vla_ros.training.trainer import bfloat16_is_faster, Trainer
+
+_UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
+
+
+@dataclass(frozen=True, eq=False)
+class _Objective:
+    """The losses of the keypoint policy on augmented pictures, in mixed precision if faster."""
+
+    policy: KeypointPolicy
+    camera: CameraModel
+    random: torch.Generator
+    mixed: bool
+
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        image = augment(batch.image, self.random)
+        with torch.autocast('cpu', torch.bfloat16, enabled=self.mixed):
+            seen = self.policy.see(image)
+        return keypoint_losses(self.policy, batch, seen, self.camera)
+
+
+def policy_spec(config: TrainConfig, text_width: int) -> PolicySpec:
+    """Return what the tabletop asks of a policy; the camera is the one without jitter."""
+    made = config.demonstrations
+    return PolicySpec(
+        camera=camera_model(Look(), made.image_size, made.image_size),
+        text_width=text_width,
+        tasks=TASKS,
+        zone_tasks=('push', 'put'),
+        colours=len(COLOURS),
+        shapes=len(SHAPES),
+        horizon=made.horizon,
+        dt_s=made.dt_s,
+        speed_m_s=made.speed_m_s,
+        angular_speed_rad_s=made.angular_speed_rad_s,
+    )
+
+
+def train(config: TrainConfig, folder: Path, name: str, workers: int) -> Path:
+    """
+    Train a policy in ``folder`` and export it there; return the path of the TorchScript file.
+
+    What is already in the folder is used: demonstrations, sentences and the checkpoint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(config, folder / 'config.yaml')
+    torch.manual_seed(config.seed)
+    encoder = load_text_encoder()
+    bank = sentence_bank(folder, encoder, config.sentences_per_object, config.seed, MAX_TOKENS)
+    made = config.demonstrations
+    shards = collect(folder / 'demonstrations', made, config.episodes, config.seed, workers)
+
+    spec = policy_spec(config, encoder.width)
+    policy = build_policy(config.policy, spec, config.options)
+    assert isinstance(policy, KeypointPolicy)
+    policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    objective = _Objective(policy, spec.camera, torch.Generator(), bfloat16_is_faster())
+    trainer = Trainer(policy, objective, dict(config.loss_weights), config.trainer, folder)
+    trainer.resume()
+    policy_path = folder / f'{name}.pt'
+    stages = [*config.corrections.at_steps, config.trainer.steps]
+    for stage, until_step in enumerate(stages):
+        batches = Batches(load_frames(shards, made), bank, config.batch, config.seed)
+
+        def batch_at(step: int, batches: Batches = batches) -> Batch:
+            objective.random.manual_seed(config.seed + step)
+            return batches.batch(step)
+
+        trainer.run(batch_at, until_step)
+        draw_curves(folder / 'log.jsonl', folder / 'curves.png')
+        if until_step < config.trainer.steps:
+            rounds = folder / f'corrections-{stage}'
+            if not rounds.exists():
+                _export(trainer.average, config, encoder, policy_path, name, len(batches))
+            shards += collect(
+                rounds,
+                made,
+                config.corrections.episodes,
+                config.seed + stage + 1,
+                workers,
+                partial(PolicyActor, policy_path, folder),
+            )
+    _export(trainer.average, config, encoder, policy_path, name, len(batches))
+    return policy_path
+
+
+def _export(
+    policy: nn.Module,
+    config: TrainConfig,
+    encoder: TorchTextEncoder,
+    path: Path,
+    name: str,
+    frames: int,
+) -> PolicyManifest:
+    made = config.demonstrations
+    grid = made.image_size // KeypointPolicy.stride
+    manifest = {
+        'name': name,
+        'cameras': (
+            Camera(
+                'front', made.image_size, made.image_size, Normalisation(IMAGE_MEAN, IMAGE_STD)
+            ),
+        ),
+        'text_encoder': TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS),
+        'state_channels': _channels(STATE_CHANNELS),
+        'action_channels': _channels((*POSE_CHANNELS, GRIPPER_CHANNEL)),
+        'frame_id': BASE_FRAME,
+        'absolute': True,
+        'dt_s': made.dt_s,
+        'horizon': made.horizon,
+        'grid': (grid, grid),
+        'attention': 'cross_attention',
+        'tasks': TASKS,
+        'training_data': (
+            f'{frames} frames of the scripted expert and its corrections in the simulator, '
+            f'{config.demonstrations.labels_per_frame} commands each, seed {config.seed}, '
+            f'revision {_revision()}'
+        ),
+        'metrics': {},
+        'licence': 'Apache-2.0',
+    }
+    return export_policy(policy, manifest, path)
+
+
+def _channels(names: tuple[str, ...]) -> tuple[Channel, ...]:
+    return tuple(Channel(name, _UNITS[name.partition('.')[0]]) for name in names)
+
+
+def _revision() -> str:
+    """Return the git revision of the code, as far as there is one."""
+    try:
+        return subprocess.run(
+            ['git', 'describe', '--always', '--dirty'],
+            cwd=os.path.dirname(__file__),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
