@@ -1,0 +1,51 @@
+import pytest
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.training.config import load_config, save_config
+from vla_ros.training.demonstrations import DemonstrationConfig
+from vla_ros.training.trainer import TrainerConfig
+
+
+def test_the_defaults_are_valid():
+    assert load_config().policy == 'keypoint'
+
+
+def test_the_file_and_the_code_agree_on_the_defaults():
+    config = load_config()
+    assert config.demonstrations == DemonstrationConfig()
+    assert config.trainer == TrainerConfig()
+
+
+def test_a_file_changes_only_what_it_names(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('trainer:\n  steps: 7\n')
+    config = load_config(path)
+    assert config.trainer.steps == 7
+    assert config.trainer.save_every == load_config().trainer.save_every
+
+
+def test_a_saved_configuration_is_read_back(tmp_path):
+    save_config(load_config(), tmp_path / 'config.yaml')
+    assert load_config(tmp_path / 'config.yaml') == load_config()
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('trainer:\n  step: 7\n', 'unknown trainer.step'),
+        ('seed: one\n', 'seed: got "one", expected'),
+        ('- 1\n', 'got no mapping'),
+        ('a: [', 'cannot be read as YAML'),
+    ],
+)
+def test_a_mistake_is_told_with_the_file(tmp_path, text, message):
+    path = tmp_path / 'mine.yaml'
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match='mine.yaml') as caught:
+        load_config(path)
+    assert message in str(caught.value)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(ConfigurationError, match='No such file'):
+        load_config(tmp_path / 'none.yaml')
