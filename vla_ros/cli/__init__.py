@@ -81,9 +81,12 @@ def _dispatch(argv: Sequence[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 2 for a user's mistake, 130 after Ctrl-C."""
     if argv is None:
-        # What ends this process must let it end its nodes.
+        # What ends this process must let it end its nodes. A script's background jobs have SIGINT
+        # ignored at their start; under nohup SIGHUP is, and stays so.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        signal.signal(signal.SIGHUP, signal.default_int_handler)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         code = _dispatch(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
