@@ -29,7 +29,7 @@ Objective = Callable[[Batch], dict[str, Tensor]]
 class TrainerConfig:
     """How to step; the learning rate rises for ``warmup_steps``, then falls along a cosine."""
 
-    steps: int = 6000
+    steps: int = 4500
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     warmup_steps: int = 200

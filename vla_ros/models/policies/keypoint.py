@@ -22,7 +22,7 @@ from vla_ros.interfaces import CameraModel
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.models.layers.attention import MultiHeadAttention
 from vla_ros.models.layers.film import FilmMlp
-from vla_ros.models.layers.pointing import point_at
+from vla_ros.models.layers.pointing import neighbours, point_at
 from vla_ros.models.layers.straight_move import StraightMove, tool_yaw
 from vla_ros.models.registry import PolicySpec, register_policy
 from vla_ros.models.vision.conv_map import ConvMap
@@ -109,6 +109,7 @@ class KeypointPolicy(nn.Module):
     stride = ConvMap.stride
 
     names_zone: Tensor
+    near: Tensor
     xy: Tensor
     camera_position: Tensor
 
@@ -150,6 +151,7 @@ class KeypointPolicy(nn.Module):
         self.shrink = nn.Linear(3 * width, 128)
         self.head = FilmMlp(128 + 38, len(spec.tasks), config.hidden, 12)
         self.move = StraightMove(spec.horizon, spec.dt_s, spec.speed_m_s, spec.angular_speed_rad_s)
+        self.register_buffer('near', neighbours(self.rows, self.columns, reach=2), False)
         self.register_buffer('names_zone', _one_hot(spec.tasks, spec.zone_tasks), False)
         zone_xy = _cells_on_table(camera, ConvMap.stride, 0.0)
         self.register_buffer('xy', torch.stack([object_xy, zone_xy, object_xy], dim=1), False)
@@ -210,13 +212,13 @@ class KeypointPolicy(nn.Module):
             for i, ask in enumerate(self.ask)
         ]  # three of (f, b / f, c)
         object_attention, object_seen, object_features = point_at(
-            (scores[0] + scores[1]) * self.key_width**-0.5, seen.xy[:, :, 0], cells
+            (scores[0] + scores[1]) * self.key_width**-0.5, seen.xy[:, :, 0], cells, self.near
         )
         zone_attention, zone_seen, zone_features = point_at(
-            scores[2] * self.key_width**-0.5, seen.xy[:, :, 1], cells
+            scores[2] * self.key_width**-0.5, seen.xy[:, :, 1], cells, self.near
         )
         hand_attention, hand_seen, hand_features = point_at(
-            seen.hand.transpose(1, 2).expand(-1, b // f, -1), seen.xy[:, :, 2], cells
+            seen.hand.transpose(1, 2).expand(-1, b // f, -1), seen.xy[:, :, 2], cells, self.near
         )
         own = state[:, :3]
         camera_error = hand_seen - self._ground_behind(own)
