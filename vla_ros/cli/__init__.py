@@ -31,6 +31,7 @@ COMMANDS = {
     'status': 'show what the running robot does',
     'reset': 'start a new scene, or release the e-stop',
     'expert': 'run the scripted expert and count its successes',
+    'demos': 'let the scripted expert make demonstrations',
     'train': 'train a policy from the expert and export it',
     'eval': 'measure how often a policy succeeds',
 }
