@@ -94,6 +94,13 @@ def moved_m(user, seconds: float) -> float:
     return math.dist(before, user.sim_state['end_effector'][:3])
 
 
+def farthest_object(user) -> str:
+    """Return the object that takes longest to reach."""
+    gripper = user.sim_state['end_effector'][:2]
+    objects = user.sim_state['objects']
+    return max(objects, key=lambda name: math.dist(gripper, objects[name][:2]))
+
+
 def test_every_node_is_a_process_of_its_own(up):
     assert set(up.children()) == {'sim', 'camera', 'command', 'inference', 'pose', 'marker'}
 
@@ -109,9 +116,8 @@ def test_the_robot_does_what_the_text_says_by_ground_truth(user):
 
 
 def test_stop_holds_at_once_where_the_robot_is(user):
-    name = sorted(user.sim_state['objects'])[1]
-    user.say(f'point at the {name}')
-    assert user.wait(lambda: user.status.state == 'running', 5.0)
+    user.say(f'point at the {farthest_object(user)}')
+    assert user.wait(lambda: user.status.state == 'running', 5.0), user.status
     user.say('stop')
     assert user.wait(lambda: user.status.reason == 'stopped', 1.0)
     user.wait(lambda: False, 0.7)
@@ -119,9 +125,9 @@ def test_stop_holds_at_once_where_the_robot_is(user):
 
 
 def test_a_killed_policy_leads_to_a_hold_and_comes_back(up, user):
-    name = sorted(user.sim_state['objects'])[2]
+    name = farthest_object(user)
     user.say(f'point at the {name}')
-    assert user.wait(lambda: user.status.state == 'running', 5.0)
+    assert user.wait(lambda: user.status.state == 'running', 5.0), user.status
     os.kill(up.children()['inference'], signal.SIGKILL)
     assert user.wait(lambda: user.status.state == 'holding', 2.0)
     assert user.wait(lambda: up.children().get('inference') is not None, 20.0)
