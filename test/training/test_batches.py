@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,11 +8,12 @@ from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import Look, OBJECT_NAMES
 from vla_ros.sim.tasks import KINDS, Task
 from vla_ros.training.batches import BatchConfig, Batches, mirror, on_table, TASKS
-from vla_ros.training.demonstrations import DemonstrationConfig, frame_dtype, ZONE_NAMES
+from vla_ros.training.config import load_config
+from vla_ros.training.demonstrations import frame_dtype, ZONE_NAMES
 from vla_ros.training.sentences import every_task, NO_TASK, SentenceBank
 
 SIZE = 16
-CONFIG = DemonstrationConfig(image_size=SIZE, labels_per_frame=3)
+CONFIG = replace(load_config().demonstrations, image_size=SIZE, labels_per_frame=3)
 
 
 def frames(count=6):
@@ -117,6 +120,7 @@ def test_pixels_are_measured_on_the_table():
 
 @pytest.mark.parametrize('count', [1, 3])
 def test_every_frame_can_be_drawn(count):
-    batches = Batches([frames(count)], bank(), BatchConfig(frames=4, commands=1), seed=0)
+    config = BatchConfig(frames=4, commands=1, unrelated_share=0.0)
+    batches = Batches([frames(count)], bank(), config, seed=0)
     assert len(batches) == count
     assert batches.batch(0).image.shape[0] == 4

@@ -1,12 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.training.collection import collect, load_frames
-from vla_ros.training.demonstrations import DemonstrationConfig
+from vla_ros.training.config import load_config
 
-CONFIG = DemonstrationConfig(
-    image_size=16, render_sizes=(16,), episode_s=0.4, labels_per_frame=2, keep_every=1
+CONFIG = replace(
+    load_config().demonstrations,
+    image_size=16,
+    render_sizes=(16,),
+    episode_s=0.4,
+    labels_per_frame=2,
+    keep_every=1,
 )
 
 
@@ -31,4 +38,4 @@ def test_only_missing_shards_are_made_again_and_are_the_same(made):
 
 def test_shards_of_another_configuration_are_refused(made):
     with pytest.raises(ConfigurationError, match='another configuration'):
-        load_frames(made, DemonstrationConfig())
+        load_frames(made, load_config().demonstrations)

@@ -7,15 +7,15 @@ import torch
 from vla_ros.sim.environment import TabletopEnv
 from vla_ros.sim.scene import OBJECT_NAMES
 from vla_ros.sim.tasks import KINDS
+from vla_ros.training.config import load_config
 from vla_ros.training.demonstrations import (
-    DemonstrationConfig,
     draw_task,
     episode,
     ExpertActor,
     frame_dtype,
 )
 
-CONFIG = DemonstrationConfig(image_size=32, episode_s=1.0, labels_per_frame=5)
+CONFIG = replace(load_config().demonstrations, image_size=32, episode_s=1.0, labels_per_frame=5)
 
 
 def frames(seed=0, config=CONFIG):

@@ -1,12 +1,16 @@
+from dataclasses import replace
 import json
 
 import pytest
 import torch
 from torch import nn
 
-from vla_ros.training.trainer import Trainer, TrainerConfig
+from vla_ros.training.config import load_config
+from vla_ros.training.trainer import Trainer
 
-CONFIG = TrainerConfig(steps=6, warmup_steps=2, log_every=2, save_every=2, learning_rate=0.05)
+CONFIG = replace(
+    load_config().trainer, steps=6, warmup_steps=2, log_every=2, save_every=2, learning_rate=0.05
+)
 
 
 def make(folder):

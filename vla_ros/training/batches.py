@@ -55,9 +55,9 @@ class Batch(NamedTuple):
 class BatchConfig:
     """How many frames and commands a batch holds."""
 
-    frames: int = 64
-    commands: int = 4
-    unrelated_share: float = 0.04
+    frames: int
+    commands: int
+    unrelated_share: float
 
 
 class Batches:

@@ -35,29 +35,31 @@ _CHANNELS = (*POSE_CHANNELS, GRIPPER_CHANNEL)
 
 @dataclass(frozen=True)
 class DemonstrationConfig:
-    """How demonstrations are made; the noise widens the states that are seen."""
+    """
+    How demonstrations are made; the values are in ``config/train/default.yaml``.
 
-    image_size: int = 96
-    # Rendering at this size is four times as fast as shrinking a larger picture; some of both.
-    render_sizes: tuple[int, ...] = (96, 96, 96, 192)
-    episode_s: float = 18.0
-    # Neighbouring pictures are nearly the same: keep every second one.
-    keep_every: int = 2
-    labels_per_frame: int = 12
-    # A disturbance lasts a while, like a push or a wrong idea, rather than trembling.
-    disturbed_share: float = 0.45
-    disturbance_s: float = 0.8
-    position_noise_m: float = 0.035
-    yaw_noise_rad: float = 0.3
-    gripper_flip_share: float = 0.12
-    # After success the robot waits so long for the next command.
-    rest_s: float = 0.8
-    reinstruct_share_per_s: float = 0.06
-    max_latency_s: float = 0.12
-    horizon: int = 10
-    dt_s: float = 0.1
-    speed_m_s: float = 0.23
-    angular_speed_rad_s: float = 0.5
+    The noise widens the states that are seen. A disturbance lasts about ``disturbance_s``, like a
+    push or a wrong idea, rather than trembling. After success the robot waits ``rest_s`` for the
+    next command.
+    """
+
+    image_size: int
+    render_sizes: tuple[int, ...]
+    episode_s: float
+    keep_every: int
+    labels_per_frame: int
+    disturbed_share: float
+    disturbance_s: float
+    position_noise_m: float
+    yaw_noise_rad: float
+    gripper_flip_share: float
+    rest_s: float
+    reinstruct_share_per_s: float
+    max_latency_s: float
+    horizon: int
+    dt_s: float
+    speed_m_s: float
+    angular_speed_rad_s: float
 
 
 def frame_dtype(config: DemonstrationConfig) -> np.dtype:

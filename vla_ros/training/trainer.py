@@ -29,14 +29,14 @@ Objective = Callable[[Batch], dict[str, Tensor]]
 class TrainerConfig:
     """How to step; the learning rate rises for ``warmup_steps``, then falls along a cosine."""
 
-    steps: int = 4500
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    warmup_steps: int = 200
-    average_decay: float = 0.998
-    max_gradient_norm: float = 1.0
-    log_every: int = 50
-    save_every: int = 250
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: int
+    average_decay: float
+    max_gradient_norm: float
+    log_every: int
+    save_every: int
 
 
 class Trainer:
