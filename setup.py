@@ -35,7 +35,7 @@ extras = {
     # sentence-transformers, which nothing here uses. See bootstrap.py.
     'text': ['tokenizers>=0.19', 'safetensors>=0.4'],
     'sim': ['mujoco>=3.2'],
-    'video': ['av>=12'],
+    'video': ['av>=12', 'pillow>=10.1'],
     'train': ['matplotlib>=3.5', 'pyarrow>=14', 'tqdm>=4.60'],
     'test': [
         'hypothesis>=6',

@@ -86,8 +86,10 @@ class Bench:
         node = self.node
         self.graph.until(lambda: node._base_from_camera is not None and node._camera_info)
 
-    def command(self, text: str = 'pick up the red block', tokens: int = 2) -> None:
-        command = EncodedCommand(text, 1, np.ones((tokens, 4), np.float32))
+    def command(
+        self, text: str = 'pick up the red block', tokens: int = 2, stamp_ns: int = 0
+    ) -> None:
+        command = EncodedCommand(text, stamp_ns, np.ones((tokens, 4), np.float32))
         self.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(command))
         self.graph.until(lambda: self.node._command and self.node._command.text == text)
 
@@ -209,6 +211,14 @@ def test_frames_do_not_pile_up(bench):
 
 def test_without_a_task_there_is_no_attention(bench):
     bench.command('stop', tokens=0)
+    bench.graph.publish(wiring.ATTENTION, attention())
+    bench.graph.publish(wiring.ROBOT_ACTION, pose_to_message(TARGET, 9, 'base_link'))
+    bench.marker('target_pose')
+    assert not any(m.ns == 'attention' for a in bench.arrays for m in a.markers)
+
+
+def test_attention_of_the_command_before_is_not_drawn_with_the_new_words(bench):
+    bench.command('point at the ball', stamp_ns=STAMP_NS + 1)
     bench.graph.publish(wiring.ATTENTION, attention())
     bench.graph.publish(wiring.ROBOT_ACTION, pose_to_message(TARGET, 9, 'base_link'))
     bench.marker('target_pose')

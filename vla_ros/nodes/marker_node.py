@@ -147,6 +147,8 @@ class MarkerNode(Node):
         """Publish the heat map and return the markers; they need to know where the camera is."""
         if self._command is None or self._command.is_empty:
             return []
+        if to_ns(message.header.stamp) < self._command.stamp_ns:
+            return []  # it belongs to the words of the command before
         planes = attention_from_message(message, len(self._command.tokens))
         weights = looks.cell_weights(planes)
         self._spread = looks.entropy(weights)
