@@ -36,7 +36,7 @@ class Up:
         """Return the pid of each node by its name."""
         found = {}
         for folder in Path('/proc').glob('[0-9]*'):
-            with suppress(OSError):
+            with suppress(OSError, StopIteration):  # it has ended, or is about to start
                 command = (folder / 'cmdline').read_bytes().split(b'\0')
                 parent = int((folder / 'stat').read_text().rpartition(')')[2].split()[1])
                 if parent == self.process.pid:
