@@ -1,0 +1,58 @@
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from vla_ros.models.registry import policy_names
+from vla_ros.pipeline.policy import load_policy
+from vla_ros.training.batches import BatchConfig
+from vla_ros.training.config import CorrectionConfig, load_config
+from vla_ros.training.run import train
+
+
+def tiny_config():
+    config = load_config()
+    return replace(
+        config,
+        options=dict.fromkeys(('image_width', 'text_width', 'heads', 'key_width', 'hidden'), 8),
+        episodes=2,
+        demonstrations=replace(
+            config.demonstrations, episode_s=0.6, labels_per_frame=2, render_sizes=(96,)
+        ),
+        corrections=CorrectionConfig(at_steps=(2,), episodes=1),
+        sentences_per_object=6,
+        batch=BatchConfig(frames=4, commands=2, unrelated_share=0.1),
+        trainer=replace(config.trainer, steps=4, warmup_steps=1, log_every=1, save_every=2),
+    )
+
+
+@pytest.fixture(scope='module')
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('run')
+    train(tiny_config(), folder, 'tiny', workers=1)
+    return folder
+
+
+def test_a_run_leaves_a_policy_that_loads(run_folder):
+    manifest = load_policy(run_folder / 'tiny.pt').manifest
+    assert manifest.name == 'tiny'
+    assert manifest.horizon == 10
+
+
+def test_a_run_leaves_its_configuration_and_curves(run_folder):
+    saved = yaml.safe_load((run_folder / 'config.yaml').read_text())
+    assert saved['policy'] in policy_names()
+    assert saved['trainer']['steps'] == 4
+    assert (run_folder / 'curves.png').exists()
+
+
+def test_the_policy_itself_drove_for_the_corrections(run_folder):
+    assert len(list((run_folder / 'corrections-0').glob('*.npy'))) == 1
+
+
+def test_a_finished_run_is_only_exported_again(run_folder):
+    log = (run_folder / 'log.jsonl').read_text()
+    before = (run_folder / 'tiny.pt').stat().st_mtime_ns
+    train(tiny_config(), run_folder, 'tiny', workers=1)
+    assert (run_folder / 'log.jsonl').read_text() == log
+    assert (run_folder / 'tiny.pt').stat().st_mtime_ns > before
