@@ -8,8 +8,8 @@ end within seconds.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 import ctypes
 from dataclasses import dataclass, field
 import os
@@ -21,7 +21,9 @@ import threading
 import time
 from typing import TextIO
 
+from vla_ros import bringup
 from vla_ros.bringup import NodeSpec
+from vla_ros.domain import only_graph
 from vla_ros.errors import ConfigurationError
 from vla_ros.shared_memory import remove_leftovers
 
@@ -100,7 +102,7 @@ class Supervisor:
         clock: Clock = time.monotonic,
     ) -> None:
         self._children = [_Child(spec) for spec in specs]
-        self._log = log or Log([spec.name for spec in specs])
+        self.log = log or Log([spec.name for spec in specs])
         self._clock = clock
         self._environment = {
             **os.environ,
@@ -164,7 +166,7 @@ class Supervisor:
             if child.reader is not None:
                 child.reader.join(timeout=1.0)
         for name in killed:
-            self._log.write(name, 'killed: it did not end by itself', 'WARN')
+            self.log.write(name, 'killed: it did not end by itself', 'WARN')
         remove_leftovers()
 
     def _start(self, child: _Child) -> None:
@@ -197,7 +199,7 @@ class Supervisor:
                 severity, text = match.groups() if match else (severity, line.rstrip('\n'))
                 if severity in ('ERROR', 'FATAL'):
                     child.last_error = text
-                self._log.write(child.spec.name, text, severity)
+                self.log.write(child.spec.name, text, severity)
 
     def _on_exit(self, child: _Child, now: float) -> None:
         assert child.process is not None
@@ -213,9 +215,9 @@ class Supervisor:
         ended = f'ended ({_reason(code)})'
         recent = [t for t in child.exits if now - t <= EXIT_WINDOW_S]
         if not child.spec.respawn:
-            self._log.write(child.spec.name, ended, 'WARN')
+            self.log.write(child.spec.name, ended, 'WARN')
         elif len(recent) >= MAX_EXITS:
-            self._log.write(
+            self.log.write(
                 child.spec.name,
                 f'{ended}, {len(recent)} times in {EXIT_WINDOW_S:.0f} s: it stays down',
                 'ERROR',
@@ -223,7 +225,27 @@ class Supervisor:
         else:
             wait_s = BACKOFF_S[min(len(recent), len(BACKOFF_S)) - 1]
             child.restart_at = now + wait_s
-            self._log.write(child.spec.name, f'{ended}; restarting it in {wait_s:g} s', 'WARN')
+            self.log.write(child.spec.name, f'{ended}; restarting it in {wait_s:g} s', 'WARN')
+
+
+@contextmanager
+def running(
+    graph: str, options: bringup.Options, reporter: str = 'vla-ros'
+) -> Iterator[Supervisor]:
+    """
+    Run ``graph`` (a key of ``bringup.GRAPHS``), the only one of its domain and namespace.
+
+    ``reporter`` is the name under which the caller writes to the log. The nodes' environment
+    becomes this process's own too, for it takes part in the graph. Raises ConfigurationError and,
+    without rclpy, ModuleNotFoundError here and not in every node.
+    """
+    import rclpy  # noqa: F401
+
+    specs = bringup.GRAPHS[graph](options)
+    os.environ.update(bringup.environment(graph, os.environ))
+    log = Log([*(spec.name for spec in specs), reporter])
+    with only_graph(options.namespace), Supervisor(specs, log=log) as supervisor:
+        yield supervisor
 
 
 def _die_with(parent: int) -> None:

@@ -106,6 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
+    except TimeoutError as error:
+        sys.stderr.write(f'vla-ros: {error}\n')
+        return EXIT_FAILURE
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

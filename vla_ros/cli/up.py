@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
-import os
 from typing import Any
 
 from vla_ros import bringup
-from vla_ros.domain import only_graph
-from vla_ros.supervisor import Log, Supervisor
+from vla_ros.supervisor import running, Supervisor
 
 GRAPHS = ('sim', 'robot')
 READY_TIMEOUT_S = 60.0
@@ -51,37 +48,25 @@ def run(args: argparse.Namespace) -> int:
     """Run the graph until Ctrl-C or SIGTERM; 1 if every node is down for good."""
     chosen = {name: getattr(args, name) for name in bringup.options_of(args.graph)}
     options = bringup.Options(**chosen)
-    specs = bringup.GRAPHS[args.graph](options)
-    additions = bringup.environment(args.graph, os.environ)
-    os.environ.update(additions)  # this process is a participant too
-    _check_rclpy()
-    log = Log([*(spec.name for spec in specs), 'vla-ros'])
     try:
-        with ExitStack() as stack:
-            stack.enter_context(only_graph(options.namespace))
-            supervisor = stack.enter_context(Supervisor(specs, log=log))
-            _tell_ready(supervisor, options, log)
+        with running(args.graph, options) as supervisor:
+            _tell_ready(supervisor, options)
             supervisor.run()
     except KeyboardInterrupt:
-        log.write('vla-ros', 'everything has ended')
+        print('everything has ended')
         return 0
-    log.write('vla-ros', 'no node is left', 'ERROR')
+    print('no node is left')
     return 1
 
 
-def _check_rclpy() -> None:
-    """Raise ModuleNotFoundError here and not in every node."""
-    import rclpy  # noqa: F401
-
-
-def _tell_ready(supervisor: Supervisor, options: bringup.Options, log: Log) -> None:
+def _tell_ready(supervisor: Supervisor, options: bringup.Options) -> None:
     from vla_ros.nodes.client import client
 
     with client(options.namespace, on_spin=supervisor.poll) as user:
         try:
             user.wait_ready(READY_TIMEOUT_S)
         except TimeoutError as error:
-            log.write('vla-ros', str(error), 'WARN')
+            supervisor.log.write('vla-ros', str(error), 'WARN')
         else:
             flag = f' --namespace {options.namespace}' if options.namespace else ''
-            log.write('vla-ros', f'ready: vla-ros say{flag} "pick up the red block"')
+            supervisor.log.write('vla-ros', f'ready: vla-ros say{flag} "pick up the red block"')
