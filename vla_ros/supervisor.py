@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 import ctypes
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 import os
 import re
 import signal
@@ -239,8 +240,8 @@ def running(
     becomes this process's own too, for it takes part in the graph. Raises ConfigurationError and,
     without rclpy, ModuleNotFoundError here and not in every node.
     """
-    import rclpy  # noqa: F401
-
+    if find_spec('rclpy') is None:
+        raise ModuleNotFoundError('no rclpy', name='rclpy')
     specs = bringup.GRAPHS[graph](options)
     os.environ.update(bringup.environment(graph, os.environ))
     log = Log([*(spec.name for spec in specs), reporter])
