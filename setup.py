@@ -76,6 +76,7 @@ setup(
         (f'share/{PACKAGE}', ['package.xml']),
         share('launch', '*.launch.py'),
         share('config', '*.yaml', '*.xml', '*.rviz'),
+        share('config/train', '*.yaml'),
     ],
     zip_safe=False,
     install_requires=['numpy', 'PyYAML'],

@@ -100,8 +100,8 @@ def test_share_holds_all_config_and_launch_files_and_the_ament_marker(setup_argu
     on_disk = {
         str(path.relative_to(ROOT))
         for folder in ('config', 'launch')
-        for path in (ROOT / folder).iterdir()
-        if path.is_file()
+        for path in (ROOT / folder).rglob('*')
+        if path.is_file() and path.suffix != '.pyc'
     }
     assert on_disk | {'package.xml', 'resource/vla_ros'} <= installed
 

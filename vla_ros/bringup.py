@@ -18,7 +18,7 @@ import yaml
 
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
-from vla_ros.pipeline.manifest import manifest_path, read_manifest
+from vla_ros.pipeline.manifest import read_manifest
 
 Value = bool | int | float | str
 
@@ -52,7 +52,7 @@ class Options:
     use_sim_time: bool = option(False, 'take the time from /clock')
     seed: int = option(0, 'seed of the first scene', ge=0, le=2**31 - 1, graphs=('sim',))
     real_time_factor: float = option(
-        1.0, 'speed against real time; other than 1 uses /clock', ge=0.05, le=20.0, graphs=('sim',)
+        1.0, 'speed against real time; other than 1 uses /clock', ge=0.5, le=3.0, graphs=('sim',)
     )
     log_level: str = option(
         'info', 'least severe messages shown', choices=('debug', 'info', 'warn', 'error')
@@ -198,6 +198,8 @@ def environment(graph: str, existing: Mapping[str, str]) -> dict[str, str]:
         'FASTRTPS_DEFAULT_PROFILES_FILE',
         'FASTDDS_DEFAULT_PROFILES_FILE',
         'FASTDDS_BUILTIN_TRANSPORTS',
+        # On Humble its own transport would stand beside the profile's, which is not local.
+        'ROS_LOCALHOST_ONLY',
     )
     if not any(name in existing for name in transports):
         # The first name is that of Fast DDS 2 (Humble, Jazzy), the second of 3 (Kilted).
@@ -247,10 +249,9 @@ def _policy(options: Options) -> dict[str, Value]:
 
 def _image_size(policy_path: str) -> dict[str, Value]:
     """Return the camera node's parameters that follow from the policy's manifest."""
-    path = _expanded(policy_path) if policy_path else paths.shipped_policy_path()
-    if not policy_path and not manifest_path(path).exists():
-        return {}  # the inference node says what is missing
-    manifest = read_manifest(path)
+    if not policy_path:
+        return {}  # the defaults are those of the shipped policy; a parameter file may say more
+    manifest = read_manifest(_expanded(policy_path))
     return {'image_width': manifest.image_width, 'image_height': manifest.image_height}
 
 

@@ -29,6 +29,11 @@ POSE_CHANNELS = (
 )
 GRIPPER_CHANNEL = 'gripper'
 TERMINATION_CHANNEL = 'termination'
+#: Probability that the command is none of the policy's tasks; above a half nothing may move.
+UNKNOWN_CHANNEL = 'unknown'
+
+#: The task by which a policy says that it does not know what was meant.
+NO_TASK = 'none'
 
 #: State channels of an end-effector policy: the measured pose, then the measured gripper closing.
 STATE_CHANNELS = (*POSE_CHANNELS, GRIPPER_CHANNEL)

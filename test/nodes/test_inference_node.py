@@ -147,6 +147,7 @@ def test_a_result_for_a_replaced_command_is_dropped(graph, robot, path):
 
     node._policy = SlowPolicy()
     robot.publish_until(started.is_set)
+    graph.until(lambda: len(robot.chunks) == node._chunks.count)  # none is on its way
     count = len(robot.chunks)
     graph.publish(wiring.COMMAND_EMBEDDING, command(stamp_ns=2))
     graph.until(lambda: node._command.stamp_ns == 2)

@@ -1,5 +1,6 @@
 """The pose node over real topics and services, with a robot that goes where it is sent."""
 
+import math
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from vla_ros.interfaces import (
     GRIPPER_CHANNEL,
     POSE_CHANNELS,
     TERMINATION_CHANNEL,
+    UNKNOWN_CHANNEL,
 )
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
@@ -57,7 +59,8 @@ class Bench:
         self.statuses = graph.listen(wiring.STATUS)
         self.robot = robot
         self.policy_is_on = True
-        self.goal, self.frame_id, self.termination = GOAL, 'base_link', 0.0
+        self.goal, self.frame_id = GOAL, 'base_link'
+        self.termination = self.unknown = 0.0
         self.command_ns = 0
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         graph.peer.create_timer(0.02, self._move, clock=steady)
@@ -79,12 +82,12 @@ class Bench:
             self.graph.publish(wiring.ACTION_CHUNK, chunk_to_message(self.chunk()))
 
     def chunk(self) -> ActionChunk:
-        row = [*self.goal.vector(), 0.7, self.termination]
+        row = [*self.goal.vector(), 0.7, self.termination, self.unknown]
         return ActionChunk(
             stamp_ns=self.now_ns(),
             command_stamp_ns=self.command_ns,
             frame_id=self.frame_id,
-            channels=(*POSE_CHANNELS, GRIPPER_CHANNEL, TERMINATION_CHANNEL),
+            channels=(*POSE_CHANNELS, GRIPPER_CHANNEL, TERMINATION_CHANNEL, UNKNOWN_CHANNEL),
             values=np.array([row, row, row, row]),
             dt_s=0.1,
         )
@@ -270,6 +273,13 @@ def test_garbage_on_every_topic_moves_and_ends_nothing(running):
 def test_a_policy_that_is_done_ends_the_task(running):
     running.termination = 0.9
     running.wait_for('succeeded', 'task_done')
+    running.rest()
+
+
+@pytest.mark.parametrize('unknown', [0.6, math.nan])
+def test_a_command_that_the_policy_does_not_know_ends_in_a_hold(running, unknown):
+    running.unknown = unknown
+    running.wait_for('holding', 'command_not_understood')
     running.rest()
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 import hashlib
 import json
 import os
@@ -52,10 +53,21 @@ class TestInfer:
         assert chunk.values.dtype == np.float64
         np.testing.assert_allclose(chunk.column('position.z'), [0.3, 1.3, 2.3], atol=1e-6)
 
-    def test_termination_is_the_last_channel(self, path):
+    def test_the_last_channels_are_termination_and_unknown(self, path):
         chunk = load_policy(path).infer(observation()).chunk
-        assert chunk.channels[-1] == 'termination'
-        np.testing.assert_array_equal(chunk.values[:, -1], 0.25)
+        assert chunk.channels[-2:] == ('termination', 'unknown')
+        np.testing.assert_array_equal(chunk.column('termination'), 0.25)
+
+    def test_unknown_is_the_probability_of_no_task(self, path):
+        policy = load_policy(path)
+        tasks = policy.manifest.tasks
+        policy.manifest = replace(policy.manifest, tasks=('none', *tasks[1:]))
+        result = policy.infer(observation())
+        np.testing.assert_allclose(
+            result.chunk.column('unknown'), result.task_probabilities[0], rtol=1e-6
+        )
+        policy.manifest = replace(policy.manifest, tasks=('push', *tasks[1:]))
+        np.testing.assert_array_equal(policy.infer(observation()).chunk.column('unknown'), 0.0)
 
     def test_padding_reaches_neither_the_model_nor_the_attention(self, path):
         attention = load_policy(path).infer(observation(tokens=3)).attention
@@ -177,7 +189,7 @@ class TestFile:
             return real(data)
 
         monkeypatch.setattr(hashlib, 'sha256', swap)
-        assert load_policy(path).infer(observation()).chunk.values.shape == (3, 9)
+        assert load_policy(path).infer(observation()).chunk.values.shape == (3, 10)
 
     def test_good_file_loads_after_a_bad_one(self, path):
         good = path.read_bytes()

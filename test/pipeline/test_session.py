@@ -116,6 +116,11 @@ def test_cancel_ends_the_task_and_says_whether_there_was_one(running):
     assert not running.cancel(NOW + 6)
 
 
+def test_what_the_policy_does_not_know_ends_the_task(running):
+    running.not_understood(NOW + 5)
+    assert seen(running) == (State.HOLDING, Reason.NOT_UNDERSTOOD, False)
+
+
 def test_disabling_pauses_the_task_and_enabling_goes_on(running):
     running.enable(False)
     assert seen(running) == (State.HOLDING, Reason.DISABLED, False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: From the command to the first pose.
 START_TIMEOUT_S = 5.0
 #: A task that ended with one of these goes on only with a new command.
-_ENDED = ('stopped', 'cancelled', 'estop', 'task_done')
+_ENDED = ('stopped', 'cancelled', 'estop', 'task_done', 'command_not_understood')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,8 @@ def _start(user: Client, text: str, args: argparse.Namespace) -> bool:
         return user.status.command_stamp_ns != before
 
     user.say(text)
-    running = user.wait(lambda: is_taken() and user.status.state == 'running', START_TIMEOUT_S)
+    running = user.wait(lambda: is_taken() and _has_begun(user.status), START_TIMEOUT_S)
+    running = running and user.status.state == 'running'
     if not is_taken():
         sys.stdout.write('not taken: the command node refused it, or the e-stop is set\n')
         return False
@@ -58,6 +59,10 @@ def _start(user: Client, text: str, args: argparse.Namespace) -> bool:
     stamp_ns = user.status.command_stamp_ns
     user.wait(lambda: _has_ended(user.status, stamp_ns), args.timeout)
     return user.status.state == 'succeeded' and user.status.command_stamp_ns == stamp_ns
+
+
+def _has_begun(status: Status) -> bool:
+    return status.state == 'running' or status.reason in _ENDED
 
 
 def _has_ended(status: Status, stamp_ns: int) -> bool:

@@ -21,7 +21,14 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float32, Header
 
 from vla_ros.errors import ConfigurationError
-from vla_ros.interfaces import EncodedCommand, Observation, Policy
+from vla_ros.interfaces import (
+    EncodedCommand,
+    NO_TASK,
+    Observation,
+    Policy,
+    PolicyResult,
+    UNKNOWN_CHANNEL,
+)
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
     attention_to_message,
@@ -36,6 +43,7 @@ from vla_ros.nodes.lifecycle import ManagedNode
 from vla_ros.nodes.params import declare, InferenceParams
 from vla_ros.nodes.runner import run
 from vla_ros.paths import shipped_policy_path
+from vla_ros.pipeline.command import printable
 from vla_ros.pipeline.image import decode_rgb
 from vla_ros.pipeline.mailbox import Worker
 from vla_ros.pipeline.manifest import PolicyManifest
@@ -108,7 +116,7 @@ class InferenceNode(ManagedNode):
     def _forget(self) -> None:
         self._command: EncodedCommand | None = None
         self._robot = Proprioception(self._params.state_timeout_s)
-        self._episode_ns = 0
+        self._episode_ns = self._doubted_ns = 0
 
     def _on_command(self, message: Image) -> None:
         try:
@@ -168,9 +176,20 @@ class InferenceNode(ManagedNode):
         self._chunk.publish(chunk_to_message(result.chunk))
         self._attention.publish(attention_to_message(result.attention, job.header))
         self._chunks.tick()
-        self._problem = ''
+        self._problem = self._doubt(result, observation.command)
         age_ns = self.get_clock().now().nanoseconds - observation.stamp_ns
         self._latency.add(age_ns * 1e-9)
+
+    def _doubt(self, result: PolicyResult, command: EncodedCommand) -> str:
+        """Return why nothing will move (told once a command), or '' if there is no doubt."""
+        if not result.chunk.column(UNKNOWN_CHANNEL)[0] > 0.5:
+            return ''
+        tasks = ', '.join(task for task in self._manifest.tasks if task != NO_TASK)
+        problem = f'{printable(command.text)!r} is no task that the policy knows: {tasks}'
+        if self._doubted_ns != command.stamp_ns:
+            self._doubted_ns = command.stamp_ns
+            self.get_logger().warning(f'{problem}; nothing moves')
+        return problem
 
     def _infer_failed(self, error: Exception) -> None:
         if not self.context.ok():  # ended in the middle of publishing

@@ -25,7 +25,7 @@ from std_msgs.msg import Float32, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from vla_ros.interfaces import TERMINATION_CHANNEL
+from vla_ros.interfaces import TERMINATION_CHANNEL, UNKNOWN_CHANNEL
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
     chunk_from_message,
@@ -110,6 +110,9 @@ class PoseNode(Node):
             chunk = chunk_from_message(message)
             if not self._session.serves(chunk.command_stamp_ns):
                 self._report.rejected['chunk_of_another_command'] += 1
+                return
+            if UNKNOWN_CHANNEL in chunk.channels and not chunk.column(UNKNOWN_CHANNEL)[0] <= 0.5:
+                self._session.not_understood(self._now_ns())
                 return
             if not self._player.accept(chunk, self._now()):
                 self._report.rejected['chunk_older_than_played'] += 1

@@ -15,7 +15,11 @@ MAX_BYTES = 512
 _STOP_WORDS = frozenset({'stop', 'halt', 'freeze', 'cancel', 'abort', 'estop'})
 #: These are one only if nothing else is said: "hold on" is none, it may be a task.
 _PAUSE_WORDS = frozenset({'hold', 'pause', 'wait'})
-_FILLERS = frozenset({'please', 'now', 'it', 'robot', 'immediately', 'emergency', 'e'})
+_FILLERS = frozenset(
+    {'please', 'now', 'it', 'robot', 'immediately', 'emergency', 'e', 'no', 'ok', 'okay', 'hey'}
+)
+#: Who says what not to do wants no motion, whatever it is.
+_NEGATIONS = (('don', 't'), ('dont',), ('do', 'not'), ('never',))
 
 
 class CommandError(ValueError):
@@ -55,7 +59,7 @@ def normalise(text: str, max_bytes: int = MAX_BYTES) -> str:
 
 def is_stop(text: str) -> bool:
     """
-    Return whether ``text`` asks to hold: nothing to read in it, or a stop word in front.
+    Return whether ``text`` asks to hold: nothing to read in it, or a stop or "don't" in front.
 
     Never raises. Case, punctuation, symbols and invisible characters do not matter: ``'STOP!'``
     and ``'please stop moving'`` are stops, ``'push the ball to the stop'`` is not.
@@ -68,6 +72,8 @@ def is_stop(text: str) -> bool:
     words = ''.join(c if c.isalnum() else ' ' for c in visible).split()
     said = [word for word in words if word not in _FILLERS]
     if not said:
+        return True
+    if any(tuple(said[: len(negation)]) == negation for negation in _NEGATIONS):
         return True
     return said[0] in _STOP_WORDS or all(word in _PAUSE_WORDS for word in said)
 

@@ -54,6 +54,7 @@ class Reason(str, Enum):
     STOPPED = 'stopped'
     CANCELLED = 'cancelled'
     DONE = 'task_done'
+    NOT_UNDERSTOOD = 'command_not_understood'
     DISABLED = 'disabled'
     ESTOP = 'estop'
 

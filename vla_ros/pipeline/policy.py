@@ -20,11 +20,13 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import (
     ActionChunk,
     GRIPPER_CHANNEL,
+    NO_TASK,
     Observation,
     PolicyResult,
     POSE_CHANNELS,
     STATE_CHANNELS,
     TERMINATION_CHANNEL,
+    UNKNOWN_CHANNEL,
 )
 from vla_ros.models.contract import check_output, example_inputs, PolicyOutput
 from vla_ros.pipeline.manifest import PolicyManifest, read_manifest
@@ -47,7 +49,7 @@ class TorchPolicy:
             manifest.image_width,
             3,
         )
-        self._channels = (*manifest.action_names, TERMINATION_CHANNEL)
+        self._channels = (*manifest.action_names, TERMINATION_CHANNEL, UNKNOWN_CHANNEL)
 
     def reset(self) -> None:
         """Do nothing: the contract has no state between calls."""
@@ -56,9 +58,9 @@ class TorchPolicy:
         """
         Return the chunk, attention and task probabilities for one observation.
 
-        Row i of the chunk is i * dt_s after the image; its last channel is the termination
-        probability. Raises ConfigurationError if the images, the state or the command are not of
-        the manifest's sizes.
+        Row i of the chunk is i * dt_s after the image; its last channels are the probabilities
+        of termination and of the task ``NO_TASK``. Raises ConfigurationError if the images, the
+        state or the command are not of the manifest's sizes.
         """
         tokens = observation.command.tokens
         self._check(observation)
@@ -74,8 +76,11 @@ class TorchPolicy:
                 torch.arange(text.shape[1])[None] < n,
                 torch.from_numpy(np.array(observation.state, np.float32))[None],
             )
-            probabilities = output.task_logits[0].softmax(dim=0)
-        values = np.column_stack([output.actions[0].numpy(), output.termination[0].numpy()])
+            probabilities = output.task_logits[0].softmax(dim=0).numpy()
+        tasks = self.manifest.tasks
+        unknown = probabilities[tasks.index(NO_TASK)] if NO_TASK in tasks else 0.0
+        actions, termination = output.actions[0].numpy(), output.termination[0].numpy()
+        values = np.column_stack([actions, termination, np.full(len(actions), unknown)])
         chunk = ActionChunk(
             stamp_ns=observation.stamp_ns,
             command_stamp_ns=observation.command.stamp_ns,
@@ -84,7 +89,7 @@ class TorchPolicy:
             values=values.astype(np.float64),
             dt_s=self.manifest.dt_s,
         )
-        return PolicyResult(chunk, output.attention[0, :n].numpy(), probabilities.numpy())
+        return PolicyResult(chunk, output.attention[0, :n].numpy(), probabilities)
 
     def _check(self, observation: Observation) -> None:
         manifest, tokens = self.manifest, observation.command.tokens

@@ -125,6 +125,11 @@ class Session:
         if self._above >= self._count:
             self._has_task, self._halt = False, Reason.DONE
 
+    def not_understood(self, now_ns: int) -> None:
+        """End the task because the policy does not know what was meant."""
+        if self._has_task:
+            self._end(Reason.NOT_UNDERSTOOD, now_ns)
+
     def gated(self, reason: Reason) -> None:
         """Note what the gate made of the last tick."""
         self._gate = reason

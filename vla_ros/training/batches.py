@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
-from vla_ros.interfaces import CameraModel
+from vla_ros.interfaces import CameraModel, NO_TASK
 from vla_ros.sim.scene import COLOURS, OBJECT_NAMES, SHAPES, split_name
 from vla_ros.sim.tasks import KINDS, Task
 from vla_ros.training.demonstrations import ZONE_NAMES
-from vla_ros.training.sentences import NO_TASK, SentenceBank
+from vla_ros.training.sentences import SentenceBank
 
 #: Task logits, in this order: no task first, then the kinds.
-TASKS = ('none', *KINDS)
+TASKS = (NO_TASK, *KINDS)
 
 _COLOUR_OF = np.array([list(COLOURS).index(split_name(name)[0]) for name in OBJECT_NAMES])
 _SHAPE_OF = np.array([SHAPES.index(split_name(name)[1]) for name in OBJECT_NAMES])

@@ -11,9 +11,14 @@ import subprocess
 import torch
 from torch import nn, Tensor
 
-from vla_ros.evaluation.closed_loop import BASE_FRAME
 from vla_ros.evaluation.curves import draw_curves
-from vla_ros.interfaces import CameraModel, GRIPPER_CHANNEL, POSE_CHANNELS, STATE_CHANNELS
+from vla_ros.interfaces import (
+    BASE_FRAME,
+    CameraModel,
+    GRIPPER_CHANNEL,
+    POSE_CHANNELS,
+    STATE_CHANNELS,
+)
 from vla_ros.models.export import export_policy
 from vla_ros.models.policies.keypoint import IMAGE_MEAN, IMAGE_STD, KeypointPolicy
 from vla_ros.models.registry import build_policy, PolicySpec

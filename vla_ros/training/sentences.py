@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vla_ros.interfaces import TextEncoder
+from vla_ros.interfaces import NO_TASK, TextEncoder
 from vla_ros.models.export import write_atomically
 from vla_ros.sim.scene import COLOURS, OBJECT_NAMES
 from vla_ros.sim.tasks import KINDS, Task
 from vla_ros.training.grammar import plain_sentence, sentence, SPLITS, unrelated
 
 #: Key of the sentences that are no task.
-NO_TASK = 'none'
 
 
 def every_task() -> list[Task]:

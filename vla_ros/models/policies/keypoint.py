@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from vla_ros.interfaces import CameraModel
+from vla_ros.interfaces import CameraModel, NO_TASK
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.models.layers.attention import MultiHeadAttention
 from vla_ros.models.layers.film import FilmMlp
@@ -117,7 +117,7 @@ class KeypointPolicy(nn.Module):
         super().__init__()
         camera, width, text_width = spec.camera, config.image_width, config.text_width
         # TorchScript sees attributes but no globals.
-        self.none_task = spec.tasks.index('none')
+        self.none_task = spec.tasks.index(NO_TASK)
         self.plane_m = OBJECT_PLANE_M
         self.min_z_m, self.range_z_m = 0.01, 0.20
         # The largest offsets: along and across the line to the zone, and any way.
