@@ -1,3 +1,4 @@
+from dataclasses import replace
 import hashlib
 import os
 import stat
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.models.contract import PolicyOutput
-from vla_ros.models.export import export_policy, write_atomically
+from vla_ros.models.export import export_policy, write_atomically, write_metrics
 from vla_ros.pipeline.manifest import read_manifest
 from vla_ros.pipeline.policy import load_policy
 
@@ -34,6 +35,12 @@ def test_manifest_pins_the_file(path):
     assert manifest.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert manifest.size_bytes == path.stat().st_size
     assert read_manifest(path) == manifest
+
+
+def test_metrics_are_recorded_and_nothing_else_changes(path):
+    before = export_policy(TinyPolicy(), FIELDS, path)
+    after = write_metrics(path, {'success': 0.9})
+    assert after == replace(before, metrics={'success': 0.9}) == load_policy(path).manifest
 
 
 def test_export_is_repeatable(path):

@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--latency', type=float, default=0.06, help='s between an image and its action'
     )
     parser.add_argument('--workers', type=int, help='processes; one a core if left')
+    parser.add_argument(
+        '--record', action='store_true', help="write the rates into the policy's manifest"
+    )
     parser.add_argument('--json', type=Path, help='also write the rates there')
 
 
@@ -32,16 +35,21 @@ def run(args: argparse.Namespace) -> int:
         success_rates,
     )
     from vla_ros.evaluation.statistics import rates_table
+    from vla_ros.models.export import write_metrics
     from vla_ros.paths import shipped_policy_path
     from vla_ros.sim.tasks import KINDS
 
     seeds = range(args.seed, args.seed + args.episodes)
     specs = [EpisodeSpec(kind, seed, args.split) for kind in KINDS for seed in seeds]
-    episodes = evaluate(args.policy or shipped_policy_path(), specs, args.latency, args.workers)
+    policy = args.policy or shipped_policy_path()
+    episodes = evaluate(policy, specs, args.latency, args.workers)
     rates = success_rates(episodes)
     for line in outcome_lines(episodes):
         print(line)
     print(rates_table('task', rates))
+    if args.record:
+        measured = {'success' if name == 'all' else name: r.success for name, r in rates.items()}
+        write_metrics(policy, {**measured, 'episodes': len(episodes)})
     if args.json:
         total = rates['all'].to_dict()
         tasks = {name: rate.to_dict() for name, rate in rates.items() if name != 'all'}

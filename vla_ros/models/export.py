@@ -26,6 +26,7 @@ from vla_ros.pipeline.manifest import (
     manifest_path,
     POLICY_FORMAT,
     PolicyManifest,
+    read_manifest,
     TEXT_ENCODER_FORMAT,
     TextEncoderManifest,
     to_json,
@@ -62,6 +63,13 @@ def export_policy(
     manifest = replace(draft, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
+    write_atomically(manifest_path(path), to_json(manifest).encode())
+    return manifest
+
+
+def write_metrics(path: str | Path, metrics: Mapping[str, float]) -> PolicyManifest:
+    """Record what a policy was measured to do in its manifest; return the new manifest."""
+    manifest = replace(read_manifest(path), metrics=dict(metrics))
     write_atomically(manifest_path(path), to_json(manifest).encode())
     return manifest
 
