@@ -14,7 +14,7 @@ def test_the_right_position_costs_nothing():
 def test_an_unknown_position_does_not_count():
     predicted = torch.tensor([[1.0, 1.0], [0.0, 0.05]])
     target = torch.tensor([[NAN, NAN], [0.0, 0.0]])
-    assert float(position_loss(predicted, target)) == pytest.approx(1.0 - 0.5 * 0.2)
+    assert float(position_loss(predicted, target)) == pytest.approx(1.0 - 0.5 * 0.04)
 
 
 def test_no_known_position_at_all_costs_nothing_and_has_a_gradient():

@@ -1,9 +1,10 @@
 """
 Attention over a map as a measurement: where something is on the table.
 
-A key point is the expected table coordinate around the peak of the attention: a soft argmax
-(Levine et al. 2016), but for what is far from the peak. A tenth of the attention on a thing of the
-same colour half a metre away would otherwise move the key point by centimetres.
+A key point is the expected table coordinate under the attention: a soft argmax (Levine et al.
+2016). In use only the surroundings of the peak count: a tenth of the attention on a thing of the
+same colour half a metre away would otherwise move the key point by centimetres. In training all
+of it counts, for that very error teaches to tell the two apart.
 """
 
 from __future__ import annotations
@@ -19,17 +20,20 @@ def neighbours(rows: int, columns: int, reach: int) -> Tensor:
 
 
 def point_at(
-    scores: Tensor, xy: Tensor, cells: Tensor, near: Tensor
+    scores: Tensor, xy: Tensor, cells: Tensor, near: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """
     Return attention (f * m, c), key points (f * m, 2) in m, and features (f * m, width) there.
 
     ``scores`` (f, m, c): m attentions to each of f maps; ``xy`` (f, c, 2) m: where on the table
-    each cell looks; ``cells`` (f, c, width): its features; ``near`` (c, c): see ``neighbours``.
+    each cell looks; ``cells`` (f, c, width): its features; ``near`` (c, c): see ``neighbours``,
+    None to let everything count.
     """
     attention = torch.softmax(scores, dim=-1)
-    around = attention * near[attention.argmax(dim=-1)]
-    around = around / around.sum(dim=-1, keepdim=True)
+    around = attention
+    if near is not None:
+        around = attention * near[attention.argmax(dim=-1)]
+        around = around / around.sum(dim=-1, keepdim=True)
     # Not a matrix product: mixed precision would round coordinates to centimetres.
     points = (around[:, :, :, None] * xy[:, None]).sum(dim=2)
     features = around @ cells

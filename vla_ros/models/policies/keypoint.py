@@ -207,18 +207,19 @@ class KeypointPolicy(nn.Module):
         task_logits = self.to_task(phrase[:, 0])
         task = torch.softmax(task_logits, dim=-1)
 
+        near = None if self.training else self.near
         scores = [
             ask(phrase[:, i + 1]).view(f, -1, self.key_width) @ seen.keys[:, :, i].transpose(1, 2)
             for i, ask in enumerate(self.ask)
         ]  # three of (f, b / f, c)
         object_attention, object_seen, object_features = point_at(
-            (scores[0] + scores[1]) * self.key_width**-0.5, seen.xy[:, :, 0], cells, self.near
+            (scores[0] + scores[1]) * self.key_width**-0.5, seen.xy[:, :, 0], cells, near
         )
         zone_attention, zone_seen, zone_features = point_at(
-            scores[2] * self.key_width**-0.5, seen.xy[:, :, 1], cells, self.near
+            scores[2] * self.key_width**-0.5, seen.xy[:, :, 1], cells, near
         )
         hand_attention, hand_seen, hand_features = point_at(
-            seen.hand.transpose(1, 2).expand(-1, b // f, -1), seen.xy[:, :, 2], cells, self.near
+            seen.hand.transpose(1, 2).expand(-1, b // f, -1), seen.xy[:, :, 2], cells, near
         )
         own = state[:, :3]
         camera_error = hand_seen - self._ground_behind(own)
