@@ -101,13 +101,21 @@ def check_space(gigabytes: int) -> None:
         )
 
 
+def read_stamp() -> dict:
+    """Return what was installed last; nothing if that was interrupted."""
+    try:
+        return json.loads(STAMP.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
 def make_venv(ros: bool) -> None:
     """Create .venv, or again where it is of another Python, place or kind (ROS or wheels)."""
     kind = f'include-system-site-packages = {str(ros).lower()}'
     version = f'version = {platform.python_version()}'
     config = VENV / 'pyvenv.cfg'
     lines = config.read_text().splitlines() if config.exists() else []
-    elsewhere = STAMP.exists() and json.loads(STAMP.read_text()).get('root') != str(ROOT)
+    elsewhere = STAMP.exists() and read_stamp().get('root') != str(ROOT)
     if VENV_PYTHON.exists() and kind in lines and version in lines and not elsewhere:
         return
     say(f'creating {VENV.name} for Python {platform.python_version()}')
@@ -211,7 +219,7 @@ def main() -> None:
         'ros': ros,
         'files': hashlib.sha256(b''.join(path.read_bytes() for path in files)).hexdigest(),
     }
-    stamp = json.loads(STAMP.read_text()) if STAMP.exists() else {}
+    stamp = read_stamp()
     have = stamp.pop('extras', [])
     extras = sorted({*RUN_EXTRAS, *sys.argv[1:], *have, *([] if ros else ['ros'])})
     if stamp == wanted and extras == have and VENV_PYTHON.exists():
@@ -221,7 +229,9 @@ def main() -> None:
     check_space(SPACE_GB)
     make_venv(ros)
     install(ros, extras)
-    STAMP.write_text(json.dumps({**wanted, 'extras': extras}, indent=1) + '\n')
+    whole = STAMP.with_suffix('.partial')
+    whole.write_text(json.dumps({**wanted, 'extras': extras}, indent=1) + '\n')
+    whole.replace(STAMP)
     say(f'ready after {time.monotonic() - start:.0f} s')
 
 

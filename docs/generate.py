@@ -15,7 +15,7 @@ from pathlib import Path
 import re
 import sys
 
-from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from vla_ros.nodes import params, wiring
 
@@ -33,8 +33,7 @@ def type_name(message: type) -> str:
     return f'{message.__module__.split(".")[0]}/{message.__name__}'
 
 
-def qos_name(topic: wiring.Topic) -> str:
-    qos = topic.subscriber_qos or topic.qos
+def qos_name(qos: QoSProfile) -> str:
     words = ['best effort' if qos.reliability == ReliabilityPolicy.BEST_EFFORT else 'reliable']
     if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
         words.append('transient local')
@@ -67,15 +66,14 @@ def default(value: object) -> str:
 
 def node_section(node: str) -> str:
     def named(names: str) -> bool:
-        return node in re.split(r',\s*', names) or (names == 'all' and node != 'sim')
+        return node in re.split(r',\s*', names) or names == 'all'
 
     parts = [f'## {node}']
-    for title, topics in (
-        ('Subscribes', [t for t in wiring.TOPICS if named(t.subscribers)]),
-        ('Publishes', [t for t in wiring.TOPICS if named(t.publishers)]),
-    ):
+    read = [(t, t.subscriber_qos or t.qos) for t in wiring.TOPICS if named(t.subscribers)]
+    written = [(t, t.qos) for t in wiring.TOPICS if named(t.publishers)]
+    for title, topics in (('Subscribes', read), ('Publishes', written)):
         if topics:
-            rows = [(f'`{t.name}`', type_name(t.type), qos_name(t), t.doc) for t in topics]
+            rows = [(f'`{t.name}`', type_name(t.type), qos_name(q), t.doc) for t, q in topics]
             parts.append(f'### {title}\n\n' + table(('topic', 'type', 'QoS', 'what'), rows))
     services = [s for s in wiring.SERVICES if s.server == node]
     if services:

@@ -115,7 +115,7 @@ def requests(scene: Mapping[str, Any], seed: int) -> list[Request]:
 
 def _give_commands(graph: Supervisor, seed: int, started: float) -> tuple[list[Outcome], list]:
     from vla_ros.nodes.client import client
-    from vla_ros.nodes.film import Film
+    from vla_ros.nodes.recording import Film
 
     with client(on_spin=graph.poll) as user:
         user.wait_ready(READY_TIMEOUT_S)

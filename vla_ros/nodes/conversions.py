@@ -63,7 +63,7 @@ def pose_from_message(message: PoseStamped) -> Pose:
 
 
 def camera_to_message(camera: CameraModel, stamp_ns: int, frame_id: str) -> CameraInfo:
-    """Return the intrinsics; the camera's pose travels on its own (``camera/pose`` or tf)."""
+    """Return the intrinsics; the camera's pose travels on its own (``camera/pose``)."""
     info = CameraInfo(
         header=header(stamp_ns, frame_id),
         width=camera.width,

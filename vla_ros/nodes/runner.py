@@ -64,6 +64,14 @@ def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         get_logger(node_class.__name__).fatal(str(error))
         return EXIT_CONFIGURATION
+    except ModuleNotFoundError as error:
+        if (error.name or '').startswith('vla_ros'):
+            raise
+        get_logger(node_class.__name__).fatal(
+            f'{error.name} is missing: activate the environment that "make demo" makes (. '
+            '.venv/bin/activate), or install the extras of setup.py with pip'
+        )
+        return EXIT_CONFIGURATION
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception:

@@ -117,7 +117,7 @@ CAMERA_POSE = Topic(
     LATCHED,
     'sim',
     'marker',
-    'pose of the optical frame in the base frame, where no tf tells it',
+    'pose of the optical frame in the base frame',
 )
 COMMAND = Topic(
     'natural_language_command',
@@ -224,7 +224,14 @@ SIM_STATE = Topic(
     'user',
     'ground truth as JSON: scene, objects, time, success of each task that can be asked',
 )
-CLOCK = Topic('/clock', Clock, LATEST, 'sim', 'all', 'simulated time, where publish_clock is set')
+CLOCK = Topic(
+    '/clock',
+    Clock,
+    LATEST,
+    'sim',
+    'every node with use_sim_time',
+    'simulated time, where publish_clock is set',
+)
 DIAGNOSTICS = Topic(
     'diagnostics',
     DiagnosticArray,
