@@ -150,7 +150,7 @@ def test_options_are_read_from_text():
         ('seed', '1.5', 'a whole number'),
         ('seed', '-1', '0 to'),
         ('real_time_factor', 'fast', 'a number'),
-        ('real_time_factor', 'nan', '0.5 to 3'),
+        ('real_time_factor', 'nan', '0.5 to 2'),
         ('log_level', 'loud', 'debug, info, warn, error'),
     ],
 )

@@ -99,7 +99,7 @@ def test_up_offers_each_graph_its_own_options(capsys: pytest.CaptureFixture):
     ('argv', 'reason'),
     [
         (['--namespace', '1arm'], "namespace is '1arm'"),
-        (['--real-time-factor', '100'], 'real_time_factor is 100.0; valid: 0.05 to 20.0'),
+        (['--real-time-factor', '100'], 'real_time_factor is 100.0; valid: 0.5 to 2.0'),
         (['--policy-path', '/nowhere.pt'], '/nowhere.json: there is no such file'),
         (['--params-file', '/nowhere.yaml'], '/nowhere.yaml: No such file'),
     ],

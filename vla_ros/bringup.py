@@ -25,7 +25,7 @@ Value = bool | int | float | str
 #: The pipeline, in the order of the data.
 PIPELINE = ('camera', 'command', 'inference', 'pose', 'marker')
 
-_NAMESPACE = re.compile(r'(/?[A-Za-z_]\w*)(/[A-Za-z_]\w*)*/?|/?')
+_NAMESPACE = re.compile(r'(?!.*__)(/?[A-Za-z_]\w*)(/[A-Za-z_]\w*)*/?|/?')
 
 
 def option(default: Value, doc: str, **limits: Any) -> Any:
@@ -52,7 +52,7 @@ class Options:
     use_sim_time: bool = option(False, 'take the time from /clock')
     seed: int = option(0, 'seed of the first scene', ge=0, le=2**31 - 1, graphs=('sim',))
     real_time_factor: float = option(
-        1.0, 'speed against real time; other than 1 uses /clock', ge=0.5, le=3.0, graphs=('sim',)
+        1.0, 'speed against real time; other than 1 uses /clock', ge=0.5, le=2.0, graphs=('sim',)
     )
     log_level: str = option(
         'info', 'least severe messages shown', choices=('debug', 'info', 'warn', 'error')

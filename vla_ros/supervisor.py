@@ -63,7 +63,10 @@ class Log:
         elif severity == 'WARN':
             shown = self._paint(shown, _YELLOW)
         prefix = self._paint(name.ljust(self._width), self._colours.get(name, 0))
-        with self._lock, suppress(BrokenPipeError, ValueError):  # nobody reads any more
+        with (
+            self._lock,
+            suppress(OSError, ValueError),
+        ):  # nobody reads any more, or the disk is full
             self._out.write(f'{prefix} | {shown}\n')
             self._out.flush()
 

@@ -234,10 +234,17 @@ def test_silence_of_the_policy_holds(running):
     running.rest()
 
 
-def test_loss_of_the_robot_pose_holds(running):
+def test_loss_of_the_robot_pose_holds_and_the_next_start_is_where_the_robot_then_is(running):
     running.robot = None
     running.wait_for('holding', 'measured_pose_late')
-    running.rest()
+    running.spin(0.5)  # to rest, then silence: nobody knows where the robot is
+    running.actions.clear()
+    running.spin(0.3)
+    assert not running.actions
+    running.robot = elsewhere = Pose.of((0.45, -0.1, 0.25), START.quaternion)
+    running.graph.until(lambda: running.actions)
+    first = pose_from_message(running.actions[0]).position
+    assert np.linalg.norm(first - elsewhere.position) < 0.005
 
 
 def test_chunks_of_another_command_are_not_played(running):

@@ -150,7 +150,7 @@ def test_the_state_names_every_task_that_can_be_asked(graph):
 
 
 def test_simulated_time_runs_on_clock_at_the_chosen_speed_and_stamps_everything(graph):
-    sim_node(graph, publish_clock=True, real_time_factor=3.0)
+    sim_node(graph, publish_clock=True, real_time_factor=2.0)
     clocks, poses = graph.listen(wiring.CLOCK), graph.listen(wiring.ROBOT_POSE)
     start_ns = graph.peer.get_clock().now().nanoseconds
     graph.until(lambda: clocks and to_ns(clocks[-1].clock) > 5_000_000_000)

@@ -144,6 +144,7 @@ def test_an_unusable_candidate_is_refused_whole_and_named():
 
 def test_every_reason_of_the_gate_is_reached_by_these_tests():
     task = {'no_command', 'stopped', 'cancelled', 'task_done', 'disabled', 'estop'}
+    task.add('command_not_understood')
     reached = {reason for _, reason in unusable(Bench())} | {r for _, r in MEASURED_FAULTS}
     # Each of these has a test of its own here.
     reached |= {Reason.OK, Reason.NO_POSE, Reason.NOT_FOLLOWING}

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.command import is_stop
 
 if TYPE_CHECKING:
@@ -30,27 +31,23 @@ def run(args: argparse.Namespace) -> int:
     from vla_ros.nodes.client import client
 
     text = ' '.join(args.text)
+    if any('\ud800' <= character <= '\udfff' for character in text):
+        raise ConfigurationError('the command is not valid UTF-8: type it again')
     with client(args.namespace) as user:
-        user.wait_graph()
-        is_obeyed = _stop(user, text) if is_stop(text) else _start(user, text, args)
+        is_obeyed = user.stop(START_TIMEOUT_S) if is_stop(text) else _start(user, text, args)
         sys.stdout.write(f'{user.status.line()}\n')
     return 0 if is_obeyed else 1
 
 
-def _stop(user: Client, text: str) -> bool:
-    user.say(text)
-    return user.wait(lambda: user.status.reason in ('stopped', 'estop'), START_TIMEOUT_S)
-
-
 def _start(user: Client, text: str, args: argparse.Namespace) -> bool:
-    before = user.status.command_stamp_ns
+    before = user.wait_graph().command_stamp_ns
 
     def is_taken() -> bool:
         return user.status.command_stamp_ns != before
 
     user.say(text)
     running = user.wait(lambda: is_taken() and _has_begun(user.status), START_TIMEOUT_S)
-    running = running and user.status.state == 'running'
+    running = running and user.status.state in ('running', 'succeeded')
     if not is_taken():
         sys.stdout.write('not taken: the command node refused it, or the e-stop is set\n')
         return False

@@ -25,6 +25,8 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from vla_ros.bringup import Options
+from vla_ros.domain import domain_id
 from vla_ros.errors import ConfigurationError
 from vla_ros.nodes import wiring
 
@@ -71,11 +73,13 @@ class Client:
     """
 
     def __init__(self, namespace: str = '', on_spin: Callable[[], None] = lambda: None) -> None:
+        Options(namespace=namespace)  # refuse what is no namespace or domain in plain words
+        domain_id()
         self._on_spin = on_spin
         self.namespace = '/' + namespace.strip('/')
         self._context = Context()
         # Signals stay Python's: Ctrl-C raises KeyboardInterrupt wherever the user waits.
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node(
             f'client_{os.getpid()}',
             namespace=self.namespace,
@@ -172,6 +176,20 @@ class Client:
         self._commands.publish(String(data=text))
         # Reliable delivery is told by the writer's acknowledgements where the middleware has them.
         self._commands.wait_for_all_acked(rclpy.duration.Duration(seconds=ACKNOWLEDGE_S))
+
+    def stop(self, timeout_s: float) -> bool:
+        """
+        Say stop until the pose node says that the robot holds; no other node need live.
+
+        Returns whether it did; raises ConfigurationError if there is no graph.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            self._commands.publish(String(data='stop'))
+            if self.wait(lambda: self.status.reason in ('stopped', 'estop'), timeout_s=0.1):
+                return True
+        self.wait_status(timeout_s=0.1)
+        return False
 
     def call(
         self, service: wiring.ServiceName, request: Any = None, timeout_s: float = 5.0

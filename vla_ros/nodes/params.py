@@ -145,7 +145,7 @@ class SimParams:
         1.0,
         'speed against real time; other than 1 needs publish_clock, and use_sim_time elsewhere',
         ge=0.5,
-        le=3.0,
+        le=2.0,
     )
     publish_clock: bool = param(False, 'publish simulated time on /clock')
     renderer: str = param('rays', 'camera renderer', one_of=('rays', 'egl', 'osmesa'))

@@ -7,12 +7,16 @@ import ctypes
 import signal
 
 import rclpy
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 
 from vla_ros.errors import ConfigurationError
+
+#: What rclpy raises for a parameter of its own, such as use_sim_time, of another type.
+_BAD_PARAMETER = (InvalidParameterTypeException, InvalidParameterValueException)
 
 #: Exit code after a user's mistake, which a restart would only repeat.
 EXIT_CONFIGURATION = 2
@@ -61,7 +65,7 @@ def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
         node = node_class()
         executor.add_node(node)
         executor.spin()
-    except ConfigurationError as error:
+    except (ConfigurationError, *_BAD_PARAMETER) as error:
         get_logger(node_class.__name__).fatal(str(error))
         return EXIT_CONFIGURATION
     except ModuleNotFoundError as error:

@@ -137,8 +137,8 @@ class Gate:
             if reason is not Reason.OK or measured is None:
                 return GateOutput(None, None, reason)
             self._motion = MotionLimiter(self.limits, measured.pose)
-        elif reason is Reason.NOT_FOLLOWING and self._motion.at_rest:
-            # Moved by hand, reset or blocked: the next start is where the robot now is.
+        elif reason is not Reason.OK and self._motion.at_rest:
+            # Unknown, moved by hand, reset or blocked: the next start is where the robot then is.
             self._motion = self._gripper = None
             return GateOutput(None, None, reason)
         if reason is Reason.OK:
