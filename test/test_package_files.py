@@ -185,3 +185,13 @@ def test_code_stays_within_the_python_that_humble_has():
 def test_every_file_is_short_enough_to_read():
     lines = {p: p.read_text(encoding='utf-8').count('\n') for p in ROOT.glob('vla_ros/**/*.py')}
     assert [path.name for path, count in lines.items() if count > 420] == []
+
+
+@pytest.mark.parametrize(
+    'page', ['README.md', *(f'docs/{p.name}' for p in ROOT.glob('docs/*.md'))]
+)
+def test_every_link_of_the_documentation_leads_somewhere(page: str):
+    text = (ROOT / page).read_text()
+    links = [link for link in re.findall(r'\]\(([^)#]+)', text) if '://' not in link]
+    missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    assert not missing

@@ -36,11 +36,11 @@ _SHAPE_GEOM = {
     'cylinder': f'type="cylinder" size="{OBJECT_RADIUS_M} {CENTRE_HEIGHT_M["cylinder"]}"',
     'ball': f'type="sphere" size="{OBJECT_RADIUS_M}"',
 }
-#: Sliding, torsional and rolling friction; the last stops balls as felt would.
+#: Sliding, torsional and rolling friction; balls are soft and stop soon after they are let go.
 _SHAPE_FRICTION = {
     'block': '1.2 0.01 0.0005',
     'cylinder': '1.2 0.01 0.0005',
-    'ball': '1.2 0.01 0.004',
+    'ball': '1.2 0.01 0.012',
 }
 
 
