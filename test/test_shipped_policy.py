@@ -71,6 +71,9 @@ def test_a_plain_command_is_understood(unknown, text):
     assert unknown(text) < 0.1
 
 
-@pytest.mark.parametrize('text', ['what is the weather like today?', 'asdf qwerty', 'hello'])
+@pytest.mark.parametrize(
+    'text',
+    ['what is the weather like today?', 'asdf qwerty', 'hello', 'pick up the zorblax', 'the dog'],
+)
 def test_what_is_no_task_is_not_understood(unknown, text):
     assert unknown(text) > 0.5

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: A goal that holds for so long counts as reached, not as passed through.
 HOLD_S = 0.5
 READY_TIMEOUT_S = 90.0
+#: After a reset, for the first frames of the new scene to pass through the graph.
+SETTLE_S = 1.0
 FILM_RATE_HZ = 10
 
 _WORDS = {
@@ -87,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     options = Options(
         seed=args.seed,
         policy_path=args.policy_path,
-        log_level='info' if args.verbose else 'warn',
+        log_level='info' if args.verbose else 'error',
     )
     started = time.monotonic()
     print('starting the simulated robot and the nodes', flush=True)
@@ -100,17 +102,22 @@ def run(args: argparse.Namespace) -> int:
     return 0 if obeyed == len(outcomes) else 1
 
 
-def requests(scene: Mapping[str, Any], seed: int) -> list[Request]:
-    """Return one command of each kind for a scene with at least three objects and two zones."""
-    rng = np.random.default_rng(seed)
-    shown, pushed, carried = (str(n) for n in rng.permutation(sorted(scene['objects']))[:3])
-    first, second = (str(n) for n in rng.permutation(sorted(scene['zones']))[:2])
-    return [
-        Request('point', shown),
-        Request('push', pushed, first),
-        Request('pick', carried),
-        Request('put', carried, second),
-    ]
+def draw_request(kind: str, scene: Mapping[str, Any], rng: np.random.Generator) -> Request:
+    """Return a command of that kind that can be obeyed in a scene (as told on sim/state)."""
+    name = str(rng.choice(sorted(scene['objects'])))
+    zone = str(rng.choice(sorted(scene['zones']))) if kind in ('push', 'put') else None
+    return Request(kind, name, zone)
+
+
+def _new_scene(user: Client) -> None:
+    """Reset the simulator and wait until it tells of the new scene and a while has passed."""
+    from vla_ros.nodes import wiring
+
+    assert user.sim_state is not None
+    before = user.sim_state['seed']
+    user.call(wiring.SIM_RESET)
+    user.wait(lambda: user.sim_state is not None and user.sim_state['seed'] != before, 5.0)
+    user.wait(lambda: False, SETTLE_S)
 
 
 def _give_commands(graph: Supervisor, seed: int, started: float) -> tuple[list[Outcome], list]:
@@ -124,7 +131,10 @@ def _give_commands(graph: Supervisor, seed: int, started: float) -> tuple[list[O
         film = Film(user)
         print(f'ready after {time.monotonic() - started:.1f} s', flush=True)
         outcomes, takes = [], []
-        for request in requests(user.sim_state, seed):
+        for number, kind in enumerate(_WORDS):
+            if number:
+                _new_scene(user)
+            request = draw_request(kind, user.sim_state, np.random.default_rng([seed, number]))
             film.cut()
             outcomes.append(_give(user, request))
             takes.append(film.cut())

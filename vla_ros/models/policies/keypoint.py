@@ -124,6 +124,8 @@ class KeypointPolicy(nn.Module):
         self.along_m, self.beside_m = 0.08, 0.03
         self.cell_m = 0.03  # a cell's coordinates are mended by at most so much
         self.max_yaw_rad = math.radians(60.0)
+        # Known phrasings are above 0.99, words that name no object of the table mostly below.
+        self.min_certainty = 0.95
         self.vision = ConvMap(width)
         self.rows = camera.height // ConvMap.stride
         self.columns = camera.width // ConvMap.stride
@@ -179,9 +181,18 @@ class KeypointPolicy(nn.Module):
         return PolicyOutput(
             actions,
             done[:, None].expand(-1, actions.shape[1]),
-            decision.task_logits,
+            self._task_logits(decision),
             attention.view(attention.shape[0], -1, self.rows, self.columns),
         )
+
+    def _task_logits(self, decision: Decision) -> Tensor:
+        """Return the task logits; where colour or shape are not clear, no task is likeliest."""
+        colour = torch.softmax(decision.colour_logits, dim=-1).amax(dim=-1)
+        shape = torch.softmax(decision.shape_logits, dim=-1).amax(dim=-1)
+        unclear = (colour * shape < self.min_certainty).to(colour.dtype)
+        nothing = torch.zeros_like(decision.task_logits)
+        nothing[:, self.none_task] = 100.0
+        return decision.task_logits + unclear[:, None] * nothing
 
     def see(self, image: Tensor) -> Seen:
         """Return what is in images (f, 1, 3, h, w) uint8."""
