@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vla_ros.interfaces import EncodedCommand, Observation, STATE_CHANNELS, UNKNOWN_CHANNEL
+from vla_ros.interfaces import EncodedCommand, Observation, REFUSAL_CHANNELS, STATE_CHANNELS
 from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.manifest import read_manifest
 from vla_ros.pipeline.policy import load_policy
@@ -17,8 +17,8 @@ def encoder():
 
 
 @pytest.fixture(scope='module')
-def unknown(encoder):
-    """How sure the policy is that it does not know what a text means."""
+def refusal(encoder):
+    """How sure the policy is that it will not do what a text says."""
     policy = load_policy(shipped_policy_path())
     env = TabletopEnv(96, seed=1)
     state = np.append(env.end_effector.vector(), env.gripper_closing).astype(np.float32)
@@ -27,7 +27,7 @@ def unknown(encoder):
     def ask(text: str) -> float:
         command = EncodedCommand(text, 1, encoder.encode(text))
         result = policy.infer(Observation(0, env.render()[None], state, command))
-        return float(result.chunk.column(UNKNOWN_CHANNEL)[0])
+        return sum(float(result.chunk.column(channel)[0]) for channel in REFUSAL_CHANNELS)
 
     return ask
 
@@ -67,13 +67,13 @@ def test_the_policy_was_trained_with_this_text_encoder(encoder):
         'grab the purple ball',
     ],
 )
-def test_a_plain_command_is_understood(unknown, text):
-    assert unknown(text) < 0.1
+def test_a_plain_command_is_understood(refusal, text):
+    assert refusal(text) < 0.1
 
 
 @pytest.mark.parametrize(
     'text',
     ['what is the weather like today?', 'asdf qwerty', 'hello', 'pick up the zorblax', 'the dog'],
 )
-def test_what_is_no_task_is_not_understood(unknown, text):
-    assert unknown(text) > 0.5
+def test_what_is_no_task_is_not_understood(refusal, text):
+    assert refusal(text) > 0.5

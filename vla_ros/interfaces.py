@@ -29,11 +29,15 @@ POSE_CHANNELS = (
 )
 GRIPPER_CHANNEL = 'gripper'
 TERMINATION_CHANNEL = 'termination'
-#: Probability that the command is none of the policy's tasks; above a half nothing may move.
-UNKNOWN_CHANNEL = 'unknown'
 
-#: The task by which a policy says that it does not know what was meant.
+#: Tasks by which a policy says that it will not act: the command asks for nothing that it does;
+#: it is not clear which thing or place is meant; what is meant is not in the picture.
 NO_TASK = 'none'
+UNCLEAR_TASK = 'unclear'
+ABSENT_TASK = 'absent'
+REFUSALS = (NO_TASK, UNCLEAR_TASK, ABSENT_TASK)
+#: Their probabilities, as channels of a chunk; above a half in all, nothing may start to move.
+REFUSAL_CHANNELS = tuple(f'refusal.{name}' for name in REFUSALS)
 
 #: State channels of an end-effector policy: the measured pose, then the measured gripper closing.
 STATE_CHANNELS = (*POSE_CHANNELS, GRIPPER_CHANNEL)

@@ -1,6 +1,5 @@
 """The pose node over real topics and services, with a robot that goes where it is sent."""
 
-import math
 import subprocess
 import sys
 import time
@@ -23,8 +22,8 @@ from vla_ros.interfaces import (
     EncodedCommand,
     GRIPPER_CHANNEL,
     POSE_CHANNELS,
+    REFUSAL_CHANNELS,
     TERMINATION_CHANNEL,
-    UNKNOWN_CHANNEL,
 )
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
@@ -60,7 +59,8 @@ class Bench:
         self.robot = robot
         self.policy_is_on = True
         self.goal, self.frame_id = GOAL, 'base_link'
-        self.termination = self.unknown = 0.0
+        self.termination = 0.0
+        self.refusals = (0.0, 0.0, 0.0)
         self.command_ns = 0
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         graph.peer.create_timer(0.02, self._move, clock=steady)
@@ -82,12 +82,12 @@ class Bench:
             self.graph.publish(wiring.ACTION_CHUNK, chunk_to_message(self.chunk()))
 
     def chunk(self) -> ActionChunk:
-        row = [*self.goal.vector(), 0.7, self.termination, self.unknown]
+        row = [*self.goal.vector(), 0.7, self.termination, *self.refusals]
         return ActionChunk(
             stamp_ns=self.now_ns(),
             command_stamp_ns=self.command_ns,
             frame_id=self.frame_id,
-            channels=(*POSE_CHANNELS, GRIPPER_CHANNEL, TERMINATION_CHANNEL, UNKNOWN_CHANNEL),
+            channels=(*POSE_CHANNELS, GRIPPER_CHANNEL, TERMINATION_CHANNEL, *REFUSAL_CHANNELS),
             values=np.array([row, row, row, row]),
             dt_s=0.1,
         )
@@ -283,11 +283,21 @@ def test_a_policy_that_is_done_ends_the_task(running):
     running.rest()
 
 
-@pytest.mark.parametrize('unknown', [0.6, math.nan])
-def test_a_command_that_the_policy_does_not_know_ends_in_a_hold(running, unknown):
-    running.unknown = unknown
-    running.wait_for('holding', 'command_not_understood')
-    running.rest()
+@pytest.mark.parametrize(
+    ('refusals', 'reason'),
+    [
+        ((0.6, 0.0, 0.0), 'command_not_understood'),
+        ((0.2, 0.4, 0.1), 'object_unclear'),
+        ((0.1, 0.1, 0.7), 'object_not_seen'),
+    ],
+)
+def test_a_command_that_the_policy_refuses_ends_before_anything_moves(bench, refusals, reason):
+    bench.refusals = refusals
+    bench.graph.until(lambda: bench.actions)
+    bench.command()
+    bench.wait_for('holding', reason)
+    bench.rest()
+    assert bench.way_m() == 0.0
 
 
 def test_the_estop_latches_until_reset_and_a_new_command(running):

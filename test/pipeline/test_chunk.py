@@ -10,8 +10,9 @@ import pytest
 from vla_ros.geometry import angle_between, Pose, quaternion_from_axis_angle
 from vla_ros.interfaces import ActionChunk, GRIPPER_CHANNEL, POSE_CHANNELS
 from vla_ros.pipeline.chunk import ChunkPlayer
-from vla_ros.pipeline.gate import Candidate, Gate, Instant, Measured, Reason
+from vla_ros.pipeline.gate import Candidate, Gate, Instant, Measured
 from vla_ros.pipeline.motion import Limits
+from vla_ros.pipeline.reason import Reason
 
 DT_S = 0.1
 NS = 1_000_000_000

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from vla_ros.geometry import Pose, quaternion_from_axis_angle
-from vla_ros.pipeline.gate import Candidate, Gate, GateOutput, Instant, Measured, Reason
+from vla_ros.pipeline.gate import Candidate, Gate, GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
+from vla_ros.pipeline.reason import Reason
 
 LIMITS = Limits(workspace_min=(0.2, -0.3, 0.0), workspace_max=(0.6, 0.3, 0.4))
 START = Pose.of((0.4, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0))
@@ -144,7 +145,7 @@ def test_an_unusable_candidate_is_refused_whole_and_named():
 
 def test_every_reason_of_the_gate_is_reached_by_these_tests():
     task = {'no_command', 'stopped', 'cancelled', 'task_done', 'disabled', 'estop'}
-    task.add('command_not_understood')
+    task |= {'command_not_understood', 'object_unclear', 'object_not_seen'}
     reached = {reason for _, reason in unusable(Bench())} | {r for _, r in MEASURED_FAULTS}
     # Each of these has a test of its own here.
     reached |= {Reason.OK, Reason.NO_POSE, Reason.NOT_FOLLOWING}

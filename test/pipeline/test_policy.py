@@ -15,7 +15,7 @@ import torch
 from torch import nn, Tensor
 
 from vla_ros.errors import ConfigurationError
-from vla_ros.interfaces import EncodedCommand, Observation
+from vla_ros.interfaces import EncodedCommand, Observation, REFUSAL_CHANNELS
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.pipeline.manifest import Channel, manifest_path
 from vla_ros.pipeline.policy import load_policy
@@ -53,21 +53,17 @@ class TestInfer:
         assert chunk.values.dtype == np.float64
         np.testing.assert_allclose(chunk.column('position.z'), [0.3, 1.3, 2.3], atol=1e-6)
 
-    def test_the_last_channels_are_termination_and_unknown(self, path):
+    def test_the_last_channels_are_termination_and_refusals(self, path):
         chunk = load_policy(path).infer(observation()).chunk
-        assert chunk.channels[-2:] == ('termination', 'unknown')
+        assert chunk.channels[8:] == ('termination', *REFUSAL_CHANNELS)
         np.testing.assert_array_equal(chunk.column('termination'), 0.25)
 
-    def test_unknown_is_the_probability_of_no_task(self, path):
+    def test_a_refusal_is_the_probability_of_its_task_and_0_without_one(self, path):
         policy = load_policy(path)
-        tasks = policy.manifest.tasks
-        policy.manifest = replace(policy.manifest, tasks=('none', *tasks[1:]))
+        policy.manifest = replace(policy.manifest, tasks=('unclear', 'push'))
         result = policy.infer(observation())
-        np.testing.assert_allclose(
-            result.chunk.column('unknown'), result.task_probabilities[0], rtol=1e-6
-        )
-        policy.manifest = replace(policy.manifest, tasks=('push', *tasks[1:]))
-        np.testing.assert_array_equal(policy.infer(observation()).chunk.column('unknown'), 0.0)
+        refusals = [result.chunk.column(channel)[0] for channel in REFUSAL_CHANNELS]
+        np.testing.assert_allclose(refusals, [0.0, result.task_probabilities[0], 0.0])
 
     def test_padding_reaches_neither_the_model_nor_the_attention(self, path):
         attention = load_policy(path).infer(observation(tokens=3)).attention
@@ -189,7 +185,7 @@ class TestFile:
             return real(data)
 
         monkeypatch.setattr(hashlib, 'sha256', swap)
-        assert load_policy(path).infer(observation()).chunk.values.shape == (3, 10)
+        assert load_policy(path).infer(observation()).chunk.values.shape == (3, 12)
 
     def test_good_file_loads_after_a_bad_one(self, path):
         good = path.read_bytes()

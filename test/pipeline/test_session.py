@@ -2,15 +2,15 @@
 
 import pytest
 
-from vla_ros.pipeline.gate import Reason
-from vla_ros.pipeline.session import Session, State
+from vla_ros.pipeline.reason import Reason
+from vla_ros.pipeline.session import Rules, Session, State
 
 NOW = 100_000_000_000
 
 
 @pytest.fixture
 def session() -> Session:
-    made = Session(termination_threshold=0.5, termination_count=3)
+    made = Session(Rules(termination_threshold=0.5, termination_count=3, refusal_count=3))
     made.ignore_before(NOW)
     return made
 
@@ -116,9 +116,41 @@ def test_cancel_ends_the_task_and_says_whether_there_was_one(running):
     assert not running.cancel(NOW + 6)
 
 
-def test_what_the_policy_does_not_know_ends_the_task(running):
-    running.not_understood(NOW + 5)
-    assert seen(running) == (State.HOLDING, Reason.NOT_UNDERSTOOD, False)
+def refusals(none: float, unclear: float = 0.0, absent: float = 0.0) -> dict[Reason, float]:
+    reasons = (Reason.COMMAND_NOT_UNDERSTOOD, Reason.OBJECT_UNCLEAR, Reason.OBJECT_NOT_SEEN)
+    return dict(zip(reasons, (none, unclear, absent), strict=True))
+
+
+@pytest.mark.parametrize(
+    ('probabilities', 'reason'),
+    [
+        (refusals(0.6), Reason.COMMAND_NOT_UNDERSTOOD),
+        (refusals(0.2, 0.3, 0.1), Reason.OBJECT_UNCLEAR),
+        (refusals(0.0, 0.1, 0.9), Reason.OBJECT_NOT_SEEN),
+    ],
+)
+def test_three_refusals_in_a_row_end_the_task_with_the_likeliest_reason(
+    running, probabilities, reason
+):
+    for _ in range(2):
+        assert not running.understands(probabilities, NOW + 5)
+        assert running.may_move
+    assert not running.understands(probabilities, NOW + 5)
+    assert seen(running) == (State.HOLDING, reason, False)
+
+
+def test_once_understood_a_command_stays_so(running):
+    assert not running.understands(refusals(0.9), NOW + 5)
+    assert running.understands(refusals(0.3, 0.2), NOW + 5)
+    for _ in range(5):
+        assert running.understands(refusals(0.0, 0.0, 1.0), NOW + 5)
+    assert running.state is State.RUNNING
+
+
+def test_each_command_has_to_be_understood_anew(running):
+    running.understands(refusals(0.0), NOW + 5)
+    running.start('push the ball', NOW + 2, NOW + 2)
+    assert not running.understands(refusals(0.9), NOW + 5)
 
 
 def test_disabling_pauses_the_task_and_enabling_goes_on(running):

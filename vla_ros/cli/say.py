@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 #: From the command to the first pose.
 START_TIMEOUT_S = 5.0
 #: A task that ended with one of these goes on only with a new command.
-_ENDED = ('stopped', 'cancelled', 'estop', 'task_done', 'command_not_understood')
+_ENDED = (
+    'stopped',
+    'cancelled',
+    'estop',
+    'task_done',
+    'command_not_understood',
+    'object_unclear',
+    'object_not_seen',
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

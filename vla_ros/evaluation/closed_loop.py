@@ -1,5 +1,5 @@
 """
-A robot in simulation under the very player and gate that run on a real one.
+A robot in simulation under the very controller that runs on a real one.
 
 Everything is told the time, so the loop runs as fast as the machine allows and is repeatable.
 """
@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_ros.interfaces import ActionChunk, BASE_FRAME
-from vla_ros.pipeline.chunk import ChunkPlayer
-from vla_ros.pipeline.gate import Gate, Instant, Measured, Reason
+from vla_ros.pipeline.controller import Controller
+from vla_ros.pipeline.gate import Instant, Measured
 from vla_ros.pipeline.motion import Limits
+from vla_ros.pipeline.reason import Reason
+from vla_ros.pipeline.session import State
 from vla_ros.sim.environment import CONTROL_DT_S, TabletopEnv, WORKSPACE_MAX, WORKSPACE_MIN
 
 CAMERA_PERIOD_S = 0.1
@@ -30,22 +32,33 @@ class ClosedLoop:
     """
     Plays chunks on ``env``, each ``latency_s`` after the image that it was inferred from.
 
-    The latency is rounded to control ticks of ``CONTROL_DT_S``.
+    The latency is rounded to control ticks of ``CONTROL_DT_S``. Nothing moves before the first
+    command, and only chunks that carry ``command_stamp_ns`` are played.
     """
 
     def __init__(self, env: TabletopEnv, latency_s: float = 0.06) -> None:
         self._env = env
         self._latency_ticks = round(latency_s / CONTROL_DT_S)
-        limits = Limits(WORKSPACE_MIN, WORKSPACE_MAX, base_frame=BASE_FRAME)
-        self._player = ChunkPlayer(lead_s=limits.lead_s)
-        self._gate = Gate(limits)
+        self._controller = Controller(Limits(WORKSPACE_MIN, WORKSPACE_MAX, base_frame=BASE_FRAME))
         self._pending: deque[tuple[int, ActionChunk]] = deque()
         self._tick = 0
         self._target = env.end_effector
         self._gripper = env.gripper_closing
         self.path_m = 0.0
-        #: Why the gate held in the last tick; OK while moving.
-        self.reason = Reason.NO_ACTION
+
+    @property
+    def state(self) -> State:
+        return self._controller.state
+
+    @property
+    def reason(self) -> Reason:
+        """Why the state is what it is; OK while moving."""
+        return self._controller.reason
+
+    @property
+    def command_stamp_ns(self) -> int:
+        """Return the identity of the last command, 0 before the first."""
+        return self._controller.command_stamp_ns
 
     @property
     def stamp_ns(self) -> int:
@@ -56,6 +69,13 @@ class ClosedLoop:
     def gripper_target(self) -> float:
         """Return the gripper closing that was last asked for."""
         return self._gripper
+
+    def instruct(self, text: str) -> int:
+        """Give a command, in place of the last one; return its identity."""
+        now_ns = self.stamp_ns
+        stamp_ns = max(now_ns, self.command_stamp_ns) + 1  # newer than any before
+        self._controller.start(text, stamp_ns, now_ns)
+        return stamp_ns
 
     def advance(self, chunk: ActionChunk | None) -> None:
         """
@@ -70,14 +90,13 @@ class ClosedLoop:
             self._tick += 1
 
     def _control(self) -> None:
-        env = self._env
+        env, controller = self._env, self._controller
         now = Instant(steady_s=env.time_s, stamp_ns=self.stamp_ns)
         while self._pending and self._pending[0][0] <= self._tick:
-            self._player.accept(self._pending.popleft()[1], now)
+            controller.accept(self._pending.popleft()[1], now)
         before = env.end_effector
-        measured = Measured(before, BASE_FRAME, now.steady_s)
-        output = self._gate.tick(now, self._player.sample(now.stamp_ns), measured)
-        self.reason = output.reason
+        controller.measured = Measured(before, BASE_FRAME, now.steady_s)
+        output = controller.tick(now)
         if output.pose is not None:
             self._target = output.pose
         if output.gripper is not None:

@@ -23,11 +23,11 @@ from std_msgs.msg import Float32, Header
 from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import (
     EncodedCommand,
-    NO_TASK,
     Observation,
     Policy,
     PolicyResult,
-    UNKNOWN_CHANNEL,
+    REFUSAL_CHANNELS,
+    REFUSALS,
 )
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
@@ -48,6 +48,13 @@ from vla_ros.pipeline.image import decode_rgb
 from vla_ros.pipeline.mailbox import Worker
 from vla_ros.pipeline.manifest import PolicyManifest
 from vla_ros.pipeline.proprioception import Proprioception
+
+#: What each of ``REFUSALS`` means.
+_DOUBTS = (
+    'this is no task that the policy knows',
+    'it is not clear which object or place is meant',
+    'the object or place meant is not in the picture',
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +123,7 @@ class InferenceNode(ManagedNode):
     def _forget(self) -> None:
         self._command: EncodedCommand | None = None
         self._robot = Proprioception(self._params.state_timeout_s)
-        self._episode_ns = self._doubted_ns = 0
+        self._episode_ns = self._doubted_ns = self._understood_ns = 0
 
     def _on_command(self, message: Image) -> None:
         try:
@@ -181,11 +188,14 @@ class InferenceNode(ManagedNode):
         self._latency.add(age_ns * 1e-9)
 
     def _doubt(self, result: PolicyResult, command: EncodedCommand) -> str:
-        """Return why nothing will move (told once a command), or '' if there is no doubt."""
-        if not result.chunk.column(UNKNOWN_CHANNEL)[0] > 0.5:
+        """Return why nothing moves, told once a command; '' once the command is understood."""
+        refusals = [float(result.chunk.column(channel)[0]) for channel in REFUSAL_CHANNELS]
+        if self._understood_ns == command.stamp_ns or sum(refusals) <= 0.5:
+            self._understood_ns = command.stamp_ns
             return ''
-        tasks = ', '.join(task for task in self._manifest.tasks if task != NO_TASK)
-        problem = f'{printable(command.text)!r} is no task that the policy knows: {tasks}'
+        tasks = ', '.join(task for task in self._manifest.tasks if task not in REFUSALS)
+        why = _DOUBTS[refusals.index(max(refusals))]
+        problem = f'{printable(command.text)!r}: {why}; the policy can {tasks}'
         if self._doubted_ns != command.stamp_ns:
             self._doubted_ns = command.stamp_ns
             self.get_logger().warning(f'{problem}; nothing moves')

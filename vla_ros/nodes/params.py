@@ -18,6 +18,7 @@ from rclpy.node import Node
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.motion import Limits
+from vla_ros.pipeline.session import Rules
 
 P = TypeVar('P')
 
@@ -117,9 +118,20 @@ class PoseParams:
         Limits.max_tracking_error_rad, 'the same for its orientation', ge=0.01, le=3.2
     )
     termination_threshold: float = param(
-        0.5, 'a chunk whose first step is above says: done', ge=0.0, le=1.0
+        Rules.termination_threshold,
+        'a chunk whose first step is above says: done',
+        ge=0.0,
+        le=1.0,
     )
-    termination_count: int = param(3, 'so many in a row end the task', ge=1, le=100)
+    termination_count: int = param(
+        Rules.termination_count, 'so many in a row end the task', ge=1, le=100
+    )
+    refusal_count: int = param(
+        Rules.refusal_count,
+        'so many chunks that refuse the command, before one that does not, end the task',
+        ge=1,
+        le=100,
+    )
 
 
 @dataclass(frozen=True)

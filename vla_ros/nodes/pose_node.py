@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 import sys
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
@@ -25,7 +25,6 @@ from std_msgs.msg import Float32, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from vla_ros.interfaces import TERMINATION_CHANNEL, UNKNOWN_CHANNEL
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
     chunk_from_message,
@@ -37,26 +36,25 @@ from vla_ros.nodes.diagnostics import report_health
 from vla_ros.nodes.params import declare, PoseParams
 from vla_ros.nodes.pose_report import PoseReport
 from vla_ros.nodes.runner import run
-from vla_ros.pipeline.chunk import ChunkPlayer
 from vla_ros.pipeline.command import is_stop, printable
-from vla_ros.pipeline.gate import Gate, GateOutput, Instant, Measured
+from vla_ros.pipeline.controller import Controller
+from vla_ros.pipeline.gate import GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
-from vla_ros.pipeline.session import Session
+from vla_ros.pipeline.session import Rules
 
 STATUS_PERIOD_S = 0.5
+
+P = TypeVar('P')
 
 
 class PoseNode(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__('pose', **options)
         params = declare(self, PoseParams)
-        self._limits = Limits(**{f.name: getattr(params, f.name) for f in fields(Limits)})
-        self._session = Session(params.termination_threshold, params.termination_count)
-        self._player = ChunkPlayer(lead_s=self._limits.lead_s)
-        self._gate = Gate(self._limits)
-        self._measured: Measured | None = None
+        self._limits = _part(Limits, params)
+        self._controller = Controller(self._limits, _part(Rules, params))
         self._has_clock = False
-        self._report = PoseReport(self._session)
+        self._report = PoseReport(self._controller)
         self._wire()
 
     def _wire(self) -> None:
@@ -74,7 +72,7 @@ class PoseNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / self._limits.rate_hz, self._tick, clock=steady)
         self.create_timer(STATUS_PERIOD_S, self._publish_status, clock=steady)
-        report_health(self, lambda: self._report.health(self._measured))
+        report_health(self, self._report.health)
 
     def _now(self) -> Instant:
         return Instant(time.monotonic(), self._now_ns())
@@ -84,12 +82,13 @@ class PoseNode(Node):
 
     def _on_robot_pose(self, message: PoseStamped) -> None:
         pose = pose_from_message(message)
-        self._measured = Measured(pose, message.header.frame_id, time.monotonic())
+        measured = Measured(pose, message.header.frame_id, time.monotonic())
+        self._controller.measured = measured
 
     def _on_text(self, message: String) -> None:
         """Stop at once, whatever the command node is doing; commands come by their embedding."""
         if is_stop(message.data):
-            self._session.stop(self._now_ns())
+            self._controller.stop(self._now_ns())
 
     def _on_command(self, message: Image) -> None:
         now_ns = self._now_ns()
@@ -97,31 +96,30 @@ class PoseNode(Node):
             command = command_from_message(message)
         except ValueError as error:
             self._reject('command', error)
-            self._session.stop(now_ns)
+            self._controller.stop(now_ns)
             return
         if command.is_empty:
-            self._session.stop(command.stamp_ns)
-        elif self._has_clock and self._session.start(command.text, command.stamp_ns, now_ns):
-            self._player.clear()
+            self._controller.stop(command.stamp_ns)
+        elif self._sees_clock(now_ns) and self._controller.start(
+            command.text, command.stamp_ns, now_ns
+        ):
             self._report.start()
+
+    def _sees_clock(self, now_ns: int) -> bool:
+        """Return whether there is a time yet: /clock may begin later than this node."""
+        if not self._has_clock and now_ns > 0:
+            self._has_clock = True
+            self._controller.ignore_before(now_ns)
+        return self._has_clock
 
     def _on_chunk(self, message: JointTrajectory) -> None:
         try:
-            chunk = chunk_from_message(message)
-            if not self._session.serves(chunk.command_stamp_ns):
-                self._report.rejected['chunk_of_another_command'] += 1
-                return
-            if UNKNOWN_CHANNEL in chunk.channels and not chunk.column(UNKNOWN_CHANNEL)[0] <= 0.5:
-                self._session.not_understood(self._now_ns())
-                return
-            if not self._player.accept(chunk, self._now()):
-                self._report.rejected['chunk_older_than_played'] += 1
-                return
+            rejected = self._controller.accept(chunk_from_message(message), self._now())
         except ValueError as error:
             self._reject('chunk', error)
             return
-        if TERMINATION_CHANNEL in chunk.channels:
-            self._session.terminate(float(chunk.column(TERMINATION_CHANNEL)[0]))
+        if rejected:
+            self._report.rejected[rejected] += 1
 
     def _reject(self, what: str, error: ValueError) -> None:
         self._report.rejected[f'{what}_malformed'] += 1
@@ -131,15 +129,10 @@ class PoseNode(Node):
 
     def _tick(self) -> None:
         now = self._now()
-        if not self._has_clock and now.stamp_ns > 0:  # /clock may begin later than this node
-            self._has_clock = True
-            self._session.ignore_before(now.stamp_ns)
-        session = self._session
-        wish = self._player.sample(now.stamp_ns) if session.may_move else session.reason
-        output = self._gate.tick(now, wish, self._measured)
-        session.gated(output.reason)
+        self._sees_clock(now.stamp_ns)
+        output = self._controller.tick(now)
         self._publish(output, now.stamp_ns)
-        self._report.observe(Instant(now.steady_s, self._now_ns()), wish, output)
+        self._report.observe(Instant(now.steady_s, self._now_ns()), output)
         if self._report.has_news():
             self._publish_status()
 
@@ -154,26 +147,31 @@ class PoseNode(Node):
         self._status.publish(self._report.status())
 
     def _on_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._session.estop(self._now_ns())
+        self._controller.estop(self._now_ns())
         response.success, response.message = True, 'stopped; reset releases it'
         return response
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._session.reset(self._now_ns())
+        response.success = self._controller.reset(self._now_ns())
         response.message = (
             'released; give a command' if response.success else 'there is no e-stop to release'
         )
         return response
 
     def _on_cancel(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._session.cancel(self._now_ns())
+        response.success = self._controller.cancel(self._now_ns())
         response.message = 'cancelled' if response.success else 'there is no task to cancel'
         return response
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._session.enable(request.data)
+        self._controller.enable(request.data)
         response.success, response.message = True, 'enabled' if request.data else 'disabled'
         return response
+
+
+def _part(cls: type[P], params: PoseParams) -> P:
+    """Return those of the parameters that ``cls`` has as fields."""
+    return cls(**{f.name: getattr(params, f.name) for f in fields(cls)})  # type: ignore[arg-type]
 
 
 def main(args: Sequence[str] | None = None) -> int:

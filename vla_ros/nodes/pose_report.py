@@ -11,8 +11,10 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from vla_ros.geometry import Pose
 from vla_ros.nodes import wiring
 from vla_ros.nodes.diagnostics import Durations, ERROR, Health, OK, Stream, WARN
-from vla_ros.pipeline.gate import Candidate, GateOutput, Instant, Measured, Reason
-from vla_ros.pipeline.session import Session, State
+from vla_ros.pipeline.controller import Controller
+from vla_ros.pipeline.gate import GateOutput, Instant
+from vla_ros.pipeline.reason import Reason
+from vla_ros.pipeline.session import State
 
 _LEVELS = {State.HOLDING: WARN, State.ESTOPPED: ERROR}
 
@@ -24,9 +26,9 @@ class PoseReport:
     ``rejected`` counts messages that never became a candidate, by reason.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, controller: Controller) -> None:
         self.rejected: Counter[str] = Counter()
-        self._session = session
+        self._controller = controller
         self._ticks = Stream()
         self._outcomes: Counter[str] = Counter()
         self._period = Durations(window=500)
@@ -41,7 +43,7 @@ class PoseReport:
         self._path_m = 0.0
         self._latency = Durations()
 
-    def observe(self, now: Instant, wish: Candidate | Reason, output: GateOutput) -> None:
+    def observe(self, now: Instant, output: GateOutput) -> None:
         """Take in one tick, ``now`` being just after its pose was published."""
         self._ticks.tick()
         self._outcomes[output.reason.value] += 1
@@ -51,11 +53,10 @@ class PoseReport:
         last, self._last_pose = self._last_pose, output.pose
         if last is not None and output.pose is not None:
             self._path_m += math.dist(last.position, output.pose.position)
-        if output.held or not isinstance(wish, Candidate):
-            return
-        if wish.stamp_ns != self._used_stamp_ns:
-            self._used_stamp_ns = wish.stamp_ns
-            self._latency.add((now.stamp_ns - wish.stamp_ns) * 1e-9)
+        stamp_ns = output.image_stamp_ns
+        if stamp_ns is not None and stamp_ns != self._used_stamp_ns:
+            self._used_stamp_ns = stamp_ns
+            self._latency.add((now.stamp_ns - stamp_ns) * 1e-9)
 
     def has_news(self) -> bool:
         """Return whether the task's state has changed since it was last told."""
@@ -64,26 +65,26 @@ class PoseReport:
     def status(self) -> DiagnosticStatus:
         """Return the state of the task; latencies are from image stamp to first use as a pose."""
         self._told = self._key()
-        session = self._session
-        detail = session.command if session.reason is Reason.OK else session.reason.value
+        controller = self._controller
+        detail = controller.command if controller.reason is Reason.OK else controller.reason.value
         values = {
-            'state': session.state.value,
-            'reason': session.reason.value,
-            'command': session.command,
-            'command_stamp_ns': session.command_stamp_ns,
-            'progress': f'{session.progress:.3f}',
+            'state': controller.state.value,
+            'reason': controller.reason.value,
+            'command': controller.command,
+            'command_stamp_ns': controller.command_stamp_ns,
+            'progress': f'{controller.progress:.3f}',
             **{key: f'{value:.1f}' for key, value in self._latency.values('latency').items()},
             'path_length_m': f'{self._path_m:.4f}',
         }
         return DiagnosticStatus(
-            level=_LEVELS.get(session.state, OK),
+            level=_LEVELS.get(controller.state, OK),
             name='vla',
-            message=f'{session.state.value}: {detail}',
+            message=f'{controller.state.value}: {detail}',
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )
 
-    def health(self, measured: Measured | None) -> Health:
-        session = self._session
+    def health(self) -> Health:
+        controller = self._controller
         values = {
             'rate_hz': self._ticks.rate_hz(),
             **self._period.values('period'),
@@ -91,12 +92,13 @@ class PoseReport:
             **{f'ticks_{reason}': n for reason, n in sorted(self._outcomes.items())},
             **{f'rejected_{what}': n for what, n in sorted(self.rejected.items())},
         }
+        measured = controller.measured
         if measured is None:
             return Health(ERROR, f'nothing came on {wiring.ROBOT_POSE.name} yet', values)
         values['robot_pose_age_s'] = time.monotonic() - measured.received_s
-        message = f'{session.state.value}: {session.reason.value}'
-        return Health(_LEVELS.get(session.state, OK), message, values)
+        message = f'{controller.state.value}: {controller.reason.value}'
+        return Health(_LEVELS.get(controller.state, OK), message, values)
 
     def _key(self) -> tuple[object, ...]:
-        session = self._session
-        return session.state, session.reason, session.command, session.command_stamp_ns
+        controller = self._controller
+        return controller.state, controller.reason, controller.command, controller.command_stamp_ns

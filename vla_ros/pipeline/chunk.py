@@ -14,7 +14,8 @@ import numpy as np
 
 from vla_ros.geometry import Array, Pose, slerp
 from vla_ros.interfaces import ActionChunk, GRIPPER_CHANNEL, POSE_CHANNELS
-from vla_ros.pipeline.gate import Candidate, Instant, Reason
+from vla_ros.pipeline.gate import Candidate, Instant
+from vla_ros.pipeline.reason import Reason
 
 #: At ten chunks a second at most two overlap in a crossfade; more is a flood.
 MAX_OVERLAPPING = 4

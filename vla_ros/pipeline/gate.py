@@ -10,13 +10,13 @@ stop remain in charge.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 import math
 
 import numpy as np
 
 from vla_ros.geometry import angle_between, normalised, Pose
 from vla_ros.pipeline.motion import Limits, MotionLimiter
+from vla_ros.pipeline.reason import Reason
 
 #: Clocks of two machines that are kept in step differ by less.
 FUTURE_TOLERANCE_S = 0.05
@@ -24,39 +24,6 @@ FUTURE_TOLERANCE_S = 0.05
 WORKSPACE_TOLERANCE_M = 0.005
 #: The same for a gripper value beyond 0 .. 1, which regressing policies overshoot a little.
 GRIPPER_TOLERANCE = 0.25
-
-
-class Reason(str, Enum):
-    """Why the robot moves or is held: stable codes, shown in ``vla/status``."""
-
-    OK = 'ok'
-    # The robot, before anything else.
-    NO_POSE = 'no_measured_pose'
-    POSE_LATE = 'measured_pose_late'
-    POSE_MALFORMED = 'measured_pose_malformed'
-    POSE_FRAME = 'measured_pose_in_wrong_frame'
-    POSE_OUTSIDE = 'robot_outside_workspace'
-    NOT_FOLLOWING = 'robot_does_not_follow'
-    # The candidate, in the order of the checks.
-    NO_ACTION = 'no_action'
-    CHUNK_ENDED = 'chunk_ended'
-    MALFORMED = 'action_malformed'
-    NOT_FINITE = 'action_not_finite'
-    BAD_QUATERNION = 'action_quaternion_not_unit'
-    WRONG_FRAME = 'action_in_wrong_frame'
-    IMAGE_OLD = 'image_old'
-    IMAGE_FUTURE = 'image_from_the_future'
-    ACTION_LATE = 'action_late'
-    OUTSIDE_WORKSPACE = 'target_outside_workspace'
-    GRIPPER_RANGE = 'gripper_out_of_range'
-    # The task.
-    NO_COMMAND = 'no_command'
-    STOPPED = 'stopped'
-    CANCELLED = 'cancelled'
-    DONE = 'task_done'
-    NOT_UNDERSTOOD = 'command_not_understood'
-    DISABLED = 'disabled'
-    ESTOP = 'estop'
 
 
 @dataclass(frozen=True)
@@ -97,12 +64,14 @@ class GateOutput:
     """
     What to publish: nothing while ``pose`` is None, and no gripper while ``gripper`` is None.
 
-    With ``reason`` OK the candidate is followed; with any other the robot brakes or holds.
+    With ``reason`` OK the candidate is followed, which follows from the image stamped
+    ``image_stamp_ns``; with any other the robot brakes or holds.
     """
 
     pose: Pose | None
     gripper: float | None
     reason: Reason
+    image_stamp_ns: int | None = None
 
     @property
     def held(self) -> bool:
@@ -147,7 +116,8 @@ class Gate:
             if wish.gripper is not None:
                 self._gripper = min(max(float(wish.gripper), 0.0), 1.0)
             target = Pose(wish.pose.position, normalised(wish.pose.quaternion))
-            return GateOutput(self._motion.step(target, dt_s), self._gripper, reason)
+            pose = self._motion.step(target, dt_s)
+            return GateOutput(pose, self._gripper, reason, wish.stamp_ns)
         return GateOutput(self._motion.brake(dt_s), self._gripper, reason)
 
     def _elapsed_s(self, now: Instant) -> float:

@@ -20,13 +20,13 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import (
     ActionChunk,
     GRIPPER_CHANNEL,
-    NO_TASK,
     Observation,
     PolicyResult,
     POSE_CHANNELS,
+    REFUSAL_CHANNELS,
+    REFUSALS,
     STATE_CHANNELS,
     TERMINATION_CHANNEL,
-    UNKNOWN_CHANNEL,
 )
 from vla_ros.models.contract import check_output, example_inputs, PolicyOutput
 from vla_ros.pipeline.manifest import PolicyManifest, read_manifest
@@ -49,7 +49,7 @@ class TorchPolicy:
             manifest.image_width,
             3,
         )
-        self._channels = (*manifest.action_names, TERMINATION_CHANNEL, UNKNOWN_CHANNEL)
+        self._channels = (*manifest.action_names, TERMINATION_CHANNEL, *REFUSAL_CHANNELS)
 
     def reset(self) -> None:
         """Do nothing: the contract has no state between calls."""
@@ -59,8 +59,9 @@ class TorchPolicy:
         Return the chunk, attention and task probabilities for one observation.
 
         Row i of the chunk is i * dt_s after the image; its last channels are the probabilities
-        of termination and of the task ``NO_TASK``. Raises ConfigurationError if the images, the
-        state or the command are not of the manifest's sizes.
+        of termination and of ``REFUSALS``, 0 for those that the manifest lacks. Raises
+        ConfigurationError if the images, the state or the command are not of the manifest's
+        sizes.
         """
         tokens = observation.command.tokens
         self._check(observation)
@@ -77,10 +78,10 @@ class TorchPolicy:
                 torch.from_numpy(np.array(observation.state, np.float32))[None],
             )
             probabilities = output.task_logits[0].softmax(dim=0).numpy()
-        tasks = self.manifest.tasks
-        unknown = probabilities[tasks.index(NO_TASK)] if NO_TASK in tasks else 0.0
+        by_task = dict(zip(self.manifest.tasks, probabilities, strict=True))
         actions, termination = output.actions[0].numpy(), output.termination[0].numpy()
-        values = np.column_stack([actions, termination, np.full(len(actions), unknown)])
+        refusals = np.tile([by_task.get(name, 0.0) for name in REFUSALS], (len(actions), 1))
+        values = np.column_stack([actions, termination, refusals])
         chunk = ActionChunk(
             stamp_ns=observation.stamp_ns,
             command_stamp_ns=observation.command.stamp_ns,

@@ -7,9 +7,12 @@ motion enabled and no e-stop.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 
-from vla_ros.pipeline.gate import FUTURE_TOLERANCE_S, Reason
+from vla_ros.pipeline.gate import FUTURE_TOLERANCE_S
+from vla_ros.pipeline.reason import Reason
 
 
 class State(str, Enum):
@@ -22,23 +25,33 @@ class State(str, Enum):
     ESTOPPED = 'estopped'
 
 
+@dataclass(frozen=True)
+class Rules:
+    """
+    When a task ends by itself.
+
+    It has succeeded when the policy says so (a probability above ``termination_threshold``) in
+    ``termination_count`` chunks in a row. It is refused when the policy refuses the command in
+    its first ``refusal_count`` chunks.
+    """
+
+    termination_threshold: float = 0.5
+    termination_count: int = 3
+    refusal_count: int = 3
+
+
 class Session:
-    """
-    Events in, state and reason out.
+    """Events in, state and reason out."""
 
-    A task ends as succeeded when the policy says so (above ``termination_threshold``) in
-    ``termination_count`` chunks in a row.
-    """
-
-    def __init__(self, termination_threshold: float, termination_count: int) -> None:
-        self._threshold = termination_threshold
-        self._count = termination_count
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
         self._barrier_ns = 0
         self._halt = Reason.NO_COMMAND
         self._gate = Reason.NO_ACTION
         self._enabled = True
         self._estopped = False
-        self._above = 0
+        self._above = self._refused = 0
+        self._understood = False
         self._has_task = False
         #: Text and identity of the last command, '' and 0 before the first.
         self.command = ''
@@ -86,6 +99,7 @@ class Session:
         self._has_task = True
         self.command, self.command_stamp_ns, self._barrier_ns = text, stamp_ns, stamp_ns
         self.progress, self._above, self._gate = 0.0, 0, Reason.NO_ACTION
+        self._understood, self._refused = False, 0
         return True
 
     def stop(self, stamp_ns: int) -> None:
@@ -121,14 +135,24 @@ class Session:
         if not self._has_task:
             return
         self.progress = min(max(probability, 0.0), 1.0)
-        self._above = self._above + 1 if probability > self._threshold else 0
-        if self._above >= self._count:
+        above = probability > self._rules.termination_threshold
+        self._above = self._above + 1 if above else 0
+        if self._above >= self._rules.termination_count:
             self._has_task, self._halt = False, Reason.DONE
 
-    def not_understood(self, now_ns: int) -> None:
-        """End the task because the policy does not know what was meant."""
-        if self._has_task:
-            self._end(Reason.NOT_UNDERSTOOD, now_ns)
+    def understands(self, refusals: Mapping[Reason, float], now_ns: int) -> bool:
+        """
+        Return whether the policy has understood the command, as of a chunk's ``refusals``.
+
+        These are the probabilities of each reason to refuse it. Once understood, a command stays
+        so: the hand may hide what it is about.
+        """
+        if not self._understood:
+            self._understood = sum(refusals.values()) <= 0.5
+            self._refused += not self._understood
+        if self._has_task and self._refused >= self._rules.refusal_count:
+            self._end(max(refusals, key=lambda reason: refusals[reason]), now_ns)
+        return self._understood
 
     def gated(self, reason: Reason) -> None:
         """Note what the gate made of the last tick."""

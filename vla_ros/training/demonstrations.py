@@ -10,7 +10,7 @@ corrects (DAgger, Ross et al. 2011).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -171,14 +171,23 @@ def episode(
     loop = ClosedLoop(env, latency_s=rng.uniform(0.0, config.max_latency_s))
     tasks = possible_tasks(env.scene)
     task, done_s = draw_task(tasks, rng), 0.0
+    loop.instruct(task.key)
     for i in range(round(config.episode_s / CAMERA_PERIOD_S)):
         if i % config.keep_every == 0:
             yield _frame(env, loop, task, tasks, config, rng)
-        loop.advance(actor.chunk(env, task, loop.stamp_ns))
+        chunk = actor.chunk(env, task, loop.stamp_ns)
+        loop.advance(_motion(chunk, loop.command_stamp_ns))
         done_s += CAMERA_PERIOD_S * waypoint(env, task).done
         bored = rng.random() < config.reinstruct_share_per_s * CAMERA_PERIOD_S
         if bored or done_s > config.rest_s:
             task, done_s = draw_task(tasks, rng), 0.0
+            loop.instruct(task.key)
+
+
+def _motion(chunk: ActionChunk, command_stamp_ns: int) -> ActionChunk:
+    """Return the chunk's motion for a command: neither doubt nor termination ends its task."""
+    values = np.column_stack([chunk.column(channel) for channel in _CHANNELS])
+    return replace(chunk, command_stamp_ns=command_stamp_ns, channels=_CHANNELS, values=values)
 
 
 def _frame(
