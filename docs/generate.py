@@ -18,6 +18,7 @@ import sys
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from vla_ros.nodes import params, wiring
+from vla_ros.pipeline.reason import Reason
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ('README.md', 'docs/dataflow.md', 'docs/nodes.md')
@@ -64,6 +65,16 @@ def default(value: object) -> str:
     return f'`{value!r}`'
 
 
+def run_time(metadata: dict[str, object]) -> str:
+    if metadata.get('tunable'):
+        return ' (tunable)'
+    return ' (may be lowered at run time)' if metadata.get('lowerable') else ''
+
+
+def reasons_table() -> str:
+    return table(('reason', 'meaning'), ((f'`{r.value}`', r.doc) for r in Reason))
+
+
 def node_section(node: str) -> str:
     def named(names: str) -> bool:
         return node in re.split(r',\s*', names) or names == 'all'
@@ -86,7 +97,7 @@ def node_section(node: str) -> str:
             f'`{f.name}`',
             default(getattr(values, f.name)),
             limits(dict(f.metadata)),
-            f.metadata['doc'] + (' (tunable)' if f.metadata.get('tunable') else ''),
+            f.metadata['doc'] + run_time(dict(f.metadata)),
         )
         for f in fields(cls)
     ]
@@ -97,6 +108,7 @@ def node_section(node: str) -> str:
 def generated() -> dict[str, str]:
     return {
         'topics': topics_table(),
+        'reasons': reasons_table(),
         'nodes': '\n\n'.join(node_section(node) for node in params.NODE_PARAMS),
     }
 

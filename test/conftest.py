@@ -18,6 +18,7 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 # A killed process leaves its shared memory behind; sockets leave nothing.
 os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'UDPv4'
 os.environ['ROS_LOG_DIR'] = _LOG_FOLDER.name
+os.environ['ROS_HOME'] = _LOG_FOLDER.name
 os.environ['TOKENIZERS_PARALLELISM'] = 'false'
 
 

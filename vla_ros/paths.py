@@ -66,6 +66,18 @@ def cache_dir(chosen: str = '') -> Path:
         ) from error
 
 
+def state_dir() -> Path:
+    """
+    Return the folder, not yet created, of what nodes remember: below ``ROS_HOME``, or ~/.ros.
+
+    Raises ConfigurationError for a user without a home folder.
+    """
+    try:
+        return Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser() / 'vla_ros'
+    except RuntimeError as error:
+        raise ConfigurationError(f'no state folder ({error}); choose one with ROS_HOME') from error
+
+
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 import time
 from typing import Any
 
@@ -36,13 +37,23 @@ class Graph:
         topic.subscription(self.peer, received.append)
         return received
 
-    def publish(self, topic: Any, message: Any) -> None:
-        """Publish once somebody listens."""
+    def remove(self, node: Any) -> None:
+        """End a node, as its process would."""
+        self._nodes.remove(node)
+        self._executor.remove_node(node)
+        node.destroy_node()
+
+    def publisher(self, topic: Any) -> Any:
+        """Return the peer's publisher of a wiring topic, once somebody listens."""
         if topic.name not in self._publishers:
             self._publishers[topic.name] = topic.publisher(self.peer)
         publisher = self._publishers[topic.name]
         self.until(lambda: publisher.get_subscription_count() > 0)
-        publisher.publish(message)
+        return publisher
+
+    def publish(self, topic: Any, message: Any) -> None:
+        """Publish once somebody listens."""
+        self.publisher(topic).publish(message)
 
     def call(self, service: Any, name: str, request: Any) -> Any:
         """Call the service ``name`` of the type ``service`` and return its response."""
@@ -66,9 +77,10 @@ class Graph:
 
 
 @pytest.fixture
-def graph() -> Iterator[Graph]:
+def graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Graph]:
     import rclpy
 
+    monkeypatch.setenv('ROS_HOME', str(tmp_path))  # an e-stop of one test stops no other
     rclpy.init()
     graph = Graph()
     try:

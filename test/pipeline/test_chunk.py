@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import angle_between, Pose, quaternion_from_axis_angle
 from vla_ros.interfaces import ActionChunk, GRIPPER_CHANNEL, POSE_CHANNELS
-from vla_ros.pipeline.chunk import ChunkPlayer
+from vla_ros.pipeline.chunk import BLEND_MODES, ChunkPlayer, INTERPOLATIONS, Playback
 from vla_ros.pipeline.gate import Candidate, Gate, Instant, Measured
 from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.reason import Reason
@@ -45,8 +46,10 @@ def line(start: float, speed: float, rows: int = 10, **options) -> ActionChunk:
     return chunk(np.column_stack([x, 0 * x, 0 * x]), **options)
 
 
-def playing(made: ActionChunk, now_s: float | None = None, **options) -> ChunkPlayer:
-    player = ChunkPlayer(**options)
+def playing(
+    made: ActionChunk, now_s: float | None = None, lead_s: float = 0.0, **options
+) -> ChunkPlayer:
+    player = ChunkPlayer(lead_s, Playback(**options))
     assert player.accept(made, at(made.stamp_ns / NS if now_s is None else now_s))
     return player
 
@@ -132,14 +135,16 @@ def test_a_new_chunk_in_the_middle_of_a_crossfade_causes_no_jump():
     assert x_at(player, 10.4) == pytest.approx(3.0)
 
 
-def test_without_a_crossfade_the_newest_is_played_at_once():
-    player = playing(chunk(np.zeros((10, 3))), crossfade_s=0.0)
+@pytest.mark.parametrize('options', [{'crossfade_s': 0.0}, {'blend_mode': 'latest'}])
+def test_without_a_crossfade_the_newest_is_played_at_once(options):
+    player = playing(chunk(np.zeros((10, 3))), **options)
     player.accept(chunk(np.ones((10, 3)), stamp_s=10.1), at(10.2))
     assert x_at(player, 10.2) == 1.0
 
 
-def test_a_chunk_of_another_command_is_not_blended():
-    player = playing(chunk(np.zeros((10, 3))))
+@pytest.mark.parametrize('blend_mode', BLEND_MODES)
+def test_a_chunk_of_another_command_is_not_blended(blend_mode):
+    player = playing(chunk(np.zeros((10, 3))), blend_mode=blend_mode)
     player.accept(chunk(np.ones((10, 3)), stamp_s=10.1, command=2), at(10.2))
     assert x_at(player, 10.2) == 1.0
 
@@ -156,11 +161,79 @@ def test_after_the_clock_jumped_back_new_chunks_are_played():
     assert x_at(player, 1.4) == pytest.approx(5.4)
 
 
-def test_a_flood_of_chunks_keeps_only_the_last_few():
-    player = playing(line(0.0, 1.0))
+@pytest.mark.parametrize(('blend_mode', 'most'), [('linear', 4), ('temporal_ensemble', 16)])
+def test_a_flood_of_chunks_keeps_only_the_last_few(blend_mode, most):
+    player = playing(line(0.0, 1.0), blend_mode=blend_mode)
     for i in range(1000):
         player.accept(line(0.0, 1.0), at(10.0 + i * 1e-6))
-    assert len(player._tracks) == 4
+    assert len(player._tracks) == most
+
+
+def ensemble(count: int, decay: float) -> ChunkPlayer:
+    """Return a player of chunks that stand still at 0, 1, 2, ..., one every 0.1 s from 10 s on."""
+    player = ChunkPlayer(0.0, Playback(blend_mode='temporal_ensemble', ensemble_decay=decay))
+    for i in range(count):
+        stamp_s = 10.0 + 0.1 * i
+        player.accept(chunk(np.full((10, 3), float(i)), stamp_s=stamp_s), at(stamp_s))
+    return player
+
+
+def test_an_ensemble_weighs_the_oldest_most_as_in_act():
+    weights = np.exp(-0.5 * np.arange(3))
+    expected = weights @ [0.0, 1.0, 2.0] / weights.sum()
+    assert x_at(ensemble(3, 0.5), 10.2) == pytest.approx(expected)
+
+
+def test_only_chunks_that_still_play_are_of_the_ensemble():
+    player = ensemble(20, 0.0)
+    assert x_at(player, 11.9) == pytest.approx(np.mean(np.arange(10, 20)))
+    assert x_at(player, 12.75) == pytest.approx(19.0)
+    assert player.sample(round(12.9 * NS)) is Reason.CHUNK_ENDED
+
+
+def test_an_ensemble_of_one_rotation_in_both_signs_is_that_rotation():
+    player = playing(chunk(np.zeros((10, 3))), blend_mode='temporal_ensemble')
+    player.accept(chunk(np.zeros((10, 3)), -np.tile(DOWN, (10, 1)), stamp_s=10.1), at(10.1))
+    assert angle_between(sample(player, 10.2).pose.quaternion, DOWN) < 1e-9
+
+
+def test_cubic_playback_begins_and_ends_at_the_end_rows():
+    player = playing(chunk([[0, 0, 0], [1, 2, 0], [3, 1, 1], [2, 2, 2]]), interpolation='cubic')
+    assert sample(player, 10.0).pose.position == pytest.approx([0, 0, 0])
+    assert sample(player, 10.3).pose.position == pytest.approx([2, 2, 2])
+
+
+def test_cubic_playback_of_a_line_is_that_line_and_of_one_row_that_row():
+    player = playing(line(0.0, 1.0), interpolation='cubic')
+    for now_s in np.arange(10.0, 10.9, 0.07):
+        assert x_at(player, now_s) == pytest.approx(now_s - 10.0)
+    assert x_at(playing(chunk([[0.3, 0, 0]]), interpolation='cubic'), 10.0) == 0.3
+
+
+def test_cubic_playback_turns_a_corner_without_a_jump_of_the_velocity():
+    corner = chunk([[0, 0, 0], [1, 0, 0], [2, 0, 0], [2, 1, 0], [2, 2, 0]])
+    jumps = {}
+    for interpolation in INTERPOLATIONS:
+        player = playing(corner, interpolation=interpolation)
+        path = [sample(player, t).pose.position for t in np.arange(10.0, 10.4, 0.001)]
+        velocity = np.diff(path, axis=0) / 0.001
+        jumps[interpolation] = np.linalg.norm(np.diff(velocity, axis=0), axis=1).max()
+    assert jumps['linear'] > 10.0
+    assert jumps['cubic'] < 0.3
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'blend_mode': 'newest'}, 'valid: latest, linear, temporal_ensemble'),
+        ({'interpolation': 'quintic'}, 'valid: linear, cubic'),
+        ({'crossfade_s': -1.0}, 'crossfade_s is -1.0'),
+        ({'ensemble_decay': np.nan}, 'ensemble_decay is nan'),
+    ],
+)
+def test_a_senseless_playback_is_refused_with_what_is_valid(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        Playback(**options)
 
 
 def test_clear_forgets():
@@ -203,12 +276,18 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(rows, st.floats(0.0, 0.3))
-def test_playback_moves_no_faster_than_the_rows_imply(rows, lead_s):
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(rows, st.floats(0.0, 0.3), st.sampled_from(INTERPOLATIONS), st.sampled_from(BLEND_MODES))
+def test_playback_moves_no_faster_than_the_rows_imply(rows, lead_s, interpolation, blend_mode):
     values = np.array(rows)
     turns = np.stack([quaternion_from_axis_angle((0, 1, 1), a) for a in values[:, 3]])
-    player = playing(chunk(values[:, :3], turns), lead_s=lead_s)
+    player = playing(
+        chunk(values[:, :3], turns),
+        None,
+        lead_s,
+        interpolation=interpolation,
+        blend_mode=blend_mode,
+    )
     fastest = np.linalg.norm(np.diff(values[:, :3], axis=0), axis=1).max() / DT_S
     fastest_turn = max(angle_between(a, b) for a, b in zip(turns, turns[1:], strict=False)) / DT_S
     poses = [sample(player, t).pose for t in np.arange(10.0, 10.0 + (len(rows) - 1) * DT_S, 0.02)]
@@ -218,11 +297,31 @@ def test_playback_moves_no_faster_than_the_rows_imply(rows, lead_s):
         assert abs(np.linalg.norm(b.quaternion) - 1.0) < 1e-9
 
 
-def test_a_policy_at_3_hz_becomes_a_smooth_stream_that_keeps_up():
+coordinates = st.tuples(*[st.floats(-1.0, 1.0)] * 3)
+angles = st.floats(-3.0, 3.0)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(coordinates, angles, st.sampled_from(INTERPOLATIONS), st.sampled_from(BLEND_MODES))
+def test_chunks_that_are_constant_give_a_constant_pose(at_m, angle, interpolation, blend_mode):
+    turn = np.tile(quaternion_from_axis_angle((1, 0, 2), angle), (10, 1))
+    player = ChunkPlayer(0.1, Playback(blend_mode=blend_mode, interpolation=interpolation))
+    for now_s in np.arange(10.0, 11.5, 0.02):
+        if round((now_s - 10.0) / 0.02) % 6 == 0:
+            player.accept(chunk(np.tile(at_m, (10, 1)), turn, stamp_s=now_s), at(now_s))
+        pose = sample(player, now_s).pose
+        assert pose.position == pytest.approx(at_m, abs=1e-12)
+        assert angle_between(pose.quaternion, turn[0]) < 1e-6
+
+
+@pytest.mark.parametrize('interpolation', INTERPOLATIONS)
+@pytest.mark.parametrize('blend_mode', BLEND_MODES)
+def test_a_policy_at_3_hz_becomes_a_smooth_stream_that_keeps_up(blend_mode, interpolation):
     limits = Limits(
         (-1.0, -1.0, -1.0), (5.0, 1.0, 1.0), camera_timeout_s=0.6, action_timeout_s=0.6
     )
-    gate, player = Gate(limits), ChunkPlayer(lead_s=limits.lead_s)
+    playback = Playback(blend_mode=blend_mode, interpolation=interpolation)
+    gate, player = Gate(limits), ChunkPlayer(limits.lead_s, playback)
     speed, path = 0.2, [Pose.of((0.0, 0.0, 0.0), DOWN)]
     for tick in range(150):
         now = at(10.0 + tick * 0.02)

@@ -1,6 +1,7 @@
 """The controller: events and chunks in, what the robot is told out."""
 
 from dataclasses import replace
+import time
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from vla_ros.interfaces import (
 from vla_ros.pipeline.controller import Controller
 from vla_ros.pipeline.gate import GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
-from vla_ros.pipeline.reason import Reason
+from vla_ros.pipeline.reason import ENDINGS, Reason
 from vla_ros.pipeline.session import Rules, State
 
 LIMITS = Limits(workspace_min=(0.2, -0.3, 0.0), workspace_max=(0.6, 0.3, 0.4))
@@ -151,3 +152,187 @@ def test_a_termination_that_the_gate_does_not_let_through_does_not_count(running
 def test_a_new_command_forgets_the_old_chunk(running):
     running.command('go back')
     assert running.tick().reason is Reason.NO_ACTION
+
+
+def test_confirmation_holds_a_command_until_motion_is_enabled():
+    bench = Bench(confirm_before_motion=True)
+    bench.command()
+    bench.run(0.2)
+    assert bench.seen() == (State.HOLDING, Reason.UNCONFIRMED)
+    assert np.ptp(bench.path, axis=0).max() == 0.0
+    bench.controller.enable(True, bench.now.steady_s)
+    bench.run(0.2)
+    assert bench.seen() == (State.RUNNING, Reason.OK)
+
+
+def test_after_enabling_the_speed_rises_along_a_ramp(running):
+    running.controller.enable(False, running.now.steady_s)
+    running.policy = {'goal': (0.55, 0.1, 0.2)}
+    running.run(0.4)
+    assert running.seen() == (State.HOLDING, Reason.DISABLED)
+    at_rest = len(running.path)
+    running.controller.enable(True, running.now.steady_s)
+    running.run(0.8)
+    assert running.controller.reason is Reason.OK
+    speeds = np.linalg.norm(np.diff(running.path[at_rest:], axis=0), axis=1) / TICK_S
+    allowed = LIMITS.max_speed_m_s * TICK_S * np.arange(2, len(speeds) + 2)
+    assert (speeds <= allowed + 1e-9).all()
+    assert speeds.max() > 0.15
+
+
+def test_enabling_what_is_enabled_slows_nothing_down(running):
+    running.policy = {'goal': (0.55, 0.1, 0.2)}
+    running.run(0.3)
+    running.controller.enable(True, running.now.steady_s)
+    running.tick()
+    assert np.linalg.norm(running.path[-1] - running.path[-2]) / TICK_S > 0.2
+
+
+@pytest.mark.parametrize(
+    ('limits', 'reason'),
+    [
+        (replace(LIMITS, max_path_m=0.1), Reason.PATH_SPENT),
+        (replace(LIMITS, max_task_s=1.0), Reason.TIME_SPENT),
+    ],
+)
+def test_a_creeping_policy_is_stopped_at_its_budget_and_has_one_a_command(limits, reason):
+    bench = Bench(limits)
+    bench.command()
+    for i in range(30):
+        bench.policy = {'goal': (0.4, 0.02 * (-1) ** i, 0.2)}
+        bench.run(0.2)
+    assert bench.seen() == (State.HOLDING, reason)
+    assert bench.controller.path_m < 0.3
+    bench.command()
+    bench.run(0.2)
+    assert bench.seen() == (State.RUNNING, Reason.OK)
+
+
+def test_beside_a_second_publisher_it_holds_and_plays_no_chunk(running):
+    running.controller.rival = '/robot_action has 2 publishers'
+    assert running.accept() == 'chunk_beside_second_publisher'
+    running.run(0.4)
+    assert running.seen() == (State.HOLDING, Reason.SECOND_PUBLISHER)
+    assert (running.path[-1] == running.path[-5]).all()
+    running.controller.rival = ''
+    running.run(0.2)
+    assert running.seen() == (State.RUNNING, Reason.OK)
+
+
+def test_the_estop_button_latches_and_reset_is_refused_while_it_is_pressed(running):
+    controller = running.controller
+    controller.press(True, running.now)
+    running.tick()
+    assert running.seen() == (State.ESTOPPED, Reason.ESTOP)
+    assert controller.reset(running.now) == 'the e-stop button is pressed'
+    controller.press(False, running.now)
+    assert running.seen() == (State.ESTOPPED, Reason.ESTOP)
+    assert controller.reset(running.now) == ''
+    assert running.seen() == (State.IDLE, Reason.NO_COMMAND)
+
+
+def test_a_button_that_falls_silent_counts_as_pressed(running):
+    running.controller.press(False, running.now)
+    running.run(0.48)
+    assert running.seen() == (State.RUNNING, Reason.OK)
+    running.run(0.1)
+    assert running.seen() == (State.ESTOPPED, Reason.ESTOP)
+    assert running.controller.reset(running.now) == 'the e-stop button is silent'
+
+
+def test_a_command_given_while_the_button_is_pressed_is_never_obeyed(running):
+    running.controller.press(True, running.now)
+    given_ns = running.now.stamp_ns
+    running.run(0.1)
+    running.controller.press(False, running.now)
+    assert running.controller.reset(running.now) == ''
+    assert not running.controller.start('go', given_ns, running.now.stamp_ns)
+
+
+def test_reset_without_an_estop_is_refused(running):
+    assert running.controller.reset(running.now) == 'there is no e-stop to release'
+    assert running.controller.state is State.RUNNING
+
+
+def test_lowering_the_speed_shortens_the_lead(running):
+    running.controller.lower(max_speed_m_s=0.05)
+    running.policy = {'goal': (0.55, 0.1, 0.2)}
+    running.run(1.0)
+    assert np.linalg.norm(running.path[-1] - running.path[-2]) / TICK_S == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    ('event', 'state', 'reason'),
+    [
+        (lambda c, now: c.stop(now.stamp_ns), State.HOLDING, Reason.STOPPED),
+        (lambda c, now: c.cancel(now.stamp_ns), State.HOLDING, Reason.CANCELLED),
+        (lambda c, now: c.estop(now.stamp_ns), State.ESTOPPED, Reason.ESTOP),
+        (lambda c, now: c.enable(False, now.steady_s), State.HOLDING, Reason.DISABLED),
+    ],
+)
+def test_whoever_ends_motion_gets_rest_within_the_braking_time(running, event, state, reason):
+    running.policy = {'goal': (0.55, 0.1, 0.2)}
+    running.run(0.4)
+    event(running.controller, running.now)
+    assert running.seen() == (state, reason)
+    braking_s = LIMITS.max_speed_m_s / LIMITS.max_acceleration_m_s2
+    running.run(braking_s + 2 * TICK_S)
+    rest = running.path[-1]
+    running.run(0.5)
+    assert (running.path[-1] == rest).all()
+    assert running.seen() == (state, reason)
+
+
+def refused(bench: Bench, *refusals: float) -> None:
+    bench.command()
+    for _ in range(3):
+        bench.accept(refusals=refusals)
+
+
+#: One way to each reason that is not the gate's, from a running task.
+WAYS = {
+    Reason.NO_COMMAND: lambda b: (b.controller.estop(b.now.stamp_ns), b.controller.reset(b.now)),
+    Reason.STOPPED: lambda b: b.controller.stop(b.now.stamp_ns),
+    Reason.CANCELLED: lambda b: b.controller.cancel(b.now.stamp_ns),
+    Reason.DONE: lambda b: (setattr(b, 'policy', {'done': 1.0}), b.run(0.4)),
+    Reason.COMMAND_NOT_UNDERSTOOD: lambda b: refused(b, 0.9, 0.0, 0.0),
+    Reason.OBJECT_UNCLEAR: lambda b: refused(b, 0.0, 0.9, 0.0),
+    Reason.OBJECT_NOT_SEEN: lambda b: refused(b, 0.0, 0.0, 0.9),
+    Reason.UNCONFIRMED: lambda b: (b.__init__(confirm_before_motion=True), b.command(), b.tick()),
+    Reason.SECOND_PUBLISHER: lambda b: (setattr(b.controller, 'rival', 'two'), b.tick()),
+    Reason.DISABLED: lambda b: b.controller.enable(False, b.now.steady_s),
+    Reason.ESTOP: lambda b: b.controller.estop(b.now.stamp_ns),
+}
+
+
+@pytest.mark.parametrize('reason', WAYS, ids=str)
+def test_every_reason_of_a_task_is_reached(running, reason):
+    WAYS[reason](running)
+    assert running.controller.reason is reason
+
+
+def test_no_reason_of_a_task_is_left_out():
+    codes = list(Reason)
+    assert list(WAYS) == codes[codes.index(Reason.NO_COMMAND) :]
+
+
+@pytest.mark.parametrize('reason', set(WAYS) & set(ENDINGS), ids=str)
+def test_after_an_ending_only_a_new_command_moves_the_robot(running, reason):
+    WAYS[reason](running)
+    running.run(0.5)  # to rest
+    rest = running.path[-1]
+    running.policy = {'goal': (0.55, 0.1, 0.2)}
+    running.run(0.5)
+    running.controller.enable(True, running.now.steady_s)
+    running.run(0.5)
+    assert (running.path[-1] == rest).all()
+    assert running.controller.reason is reason
+
+
+def test_a_tick_costs_well_below_a_millisecond(running):
+    running.policy = {'goal': (0.55, 0.1, 0.2)}
+    running.run(0.2)
+    started_s = time.process_time()
+    running.run(10.0)
+    # 0.1 ms on an idle core, chunks included; the bar is for a busy one.
+    assert (time.process_time() - started_s) / 500 < 0.5e-3

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from vla_ros.geometry import Pose, quaternion_from_axis_angle
+from vla_ros.errors import ConfigurationError
+from vla_ros.geometry import angle_between, normalised, Pose, quaternion_from_axis_angle
 from vla_ros.pipeline.gate import Candidate, Gate, GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.reason import Reason
@@ -60,10 +61,27 @@ def test_a_good_candidate_is_followed_to_its_end(bench):
     assert output.gripper == 0.5
 
 
-def test_motion_starts_at_rest_from_the_measured_pose(bench):
-    first = bench.tick(bench.candidate())
-    step = np.linalg.norm(first.pose.position - START.position)
+def test_the_first_pose_is_the_measured_one_and_motion_starts_at_rest(bench):
+    first, second = bench.tick(bench.candidate()), bench.tick(bench.candidate())
+    assert (first.pose.vector() == START.vector()).all()
+    step = np.linalg.norm(second.pose.position - START.position)
     assert 0.0 < step <= LIMITS.max_acceleration_m_s2 * PERIOD_S**2 + 1e-12
+
+
+@pytest.mark.parametrize(
+    'measured',
+    [
+        Pose.of((0.604, 0.0, 0.2), START.quaternion),
+        Pose.of((0.4, -0.304, -0.002), START.quaternion),
+        Pose.of((0.4, 0.0, 0.2), 1.05 * quaternion_from_axis_angle((1, 2, 3), 2.0)),
+    ],
+)
+def test_the_first_pose_is_within_5_mm_and_1_degree_of_the_measured_one(bench, measured):
+    bench.robot = measured
+    first = bench.tick(bench.candidate()).pose
+    assert np.linalg.norm(first.position - measured.position) <= 0.005
+    turn = angle_between(first.quaternion, normalised(measured.quaternion))
+    assert turn <= math.radians(1.0)
 
 
 def test_nothing_is_published_before_the_robot_is_measured(bench):
@@ -114,6 +132,9 @@ def unusable(bench: Bench) -> list[tuple[Candidate | Reason, Reason]]:
         (at(0.4, math.inf, 0.2), Reason.NOT_FINITE),
         (turned(1.0, 0.0, 0.0, NAN), Reason.NOT_FINITE),
         (pose(gripper=NAN), Reason.NOT_FINITE),
+        (pose(gripper=0.5j), Reason.MALFORMED),
+        (pose(gripper='closed'), Reason.MALFORMED),
+        (at(0.2, -0.3, 0.4), Reason.JUMP),
         (turned(0.0, 0.0, 0.0, 0.0), Reason.BAD_QUATERNION),
         (turned(0.8, 0.0, 0.0, 0.0), Reason.BAD_QUATERNION),
         (turned(1e300, 1e300, 0.0, 0.0), Reason.BAD_QUATERNION),
@@ -143,13 +164,141 @@ def test_an_unusable_candidate_is_refused_whole_and_named():
         assert np.linalg.norm(output.pose.position - goal.position) < 0.25 * PERIOD_S
 
 
+#: Each of these has a test of its own here.
+ALONE = {
+    Reason.OK,
+    Reason.NO_POSE,
+    Reason.NOT_FOLLOWING,
+    Reason.PATH_SPENT,
+    Reason.TIME_SPENT,
+}
+
+
 def test_every_reason_of_the_gate_is_reached_by_these_tests():
-    task = {'no_command', 'stopped', 'cancelled', 'task_done', 'disabled', 'estop'}
-    task |= {'command_not_understood', 'object_unclear', 'object_not_seen'}
     reached = {reason for _, reason in unusable(Bench())} | {r for _, r in MEASURED_FAULTS}
-    # Each of these has a test of its own here.
-    reached |= {Reason.OK, Reason.NO_POSE, Reason.NOT_FOLLOWING}
-    assert reached == {reason for reason in Reason if reason.value not in task}
+    codes = list(Reason)
+    of_the_gate = set(codes[: codes.index(Reason.NO_COMMAND)])
+    assert reached | ALONE == of_the_gate
+
+
+def test_every_reason_says_in_words_what_it_means():
+    assert all(reason.doc for reason in Reason)
+    assert len({reason.doc for reason in Reason}) == len(Reason)
+
+
+def test_faults_are_named_in_the_order_of_the_checks(bench):
+    faults = {
+        'gripper': NAN,
+        'frame_id': 'world',
+        'stamp_ns': 0,
+        'received_s': 0.0,
+        'pose': Pose.of((9.0, 0.0, 0.2), (2.0, 0.0, 0.0, 0.0)),
+    }
+    mended = [
+        ('gripper', 7.0),
+        ('frame_id', 'base_link'),
+        ('stamp_ns', bench.now.stamp_ns),
+        ('received_s', bench.now.steady_s),
+        ('pose', Pose.of((0.2, -0.3, 0.4), (2.0, 0.0, 0.0, 0.0))),
+        ('pose', Pose.of((0.41, 0.0, 0.2), (2.0, 0.0, 0.0, 0.0))),
+        ('pose', Pose.of((0.41, 0.0, 0.2), START.quaternion)),
+        ('gripper', 0.5),
+    ]
+    reasons = []
+    for name, value in [('gripper', NAN), *mended]:
+        faults[name] = value
+        reasons.append(bench.tick(bench.candidate(**faults)).reason)
+    assert reasons == [
+        Reason.NOT_FINITE,
+        Reason.WRONG_FRAME,
+        Reason.IMAGE_OLD,
+        Reason.ACTION_LATE,
+        Reason.OUTSIDE_WORKSPACE,
+        Reason.JUMP,
+        Reason.BAD_QUATERNION,
+        Reason.GRIPPER_RANGE,
+        Reason.OK,
+    ]
+
+
+def test_a_jump_is_judged_at_its_limit():
+    for way_m, reason in [(0.1, Reason.OK), (0.1001, Reason.JUMP)]:
+        bench = Bench(replace(LIMITS, max_jump_m=0.1))
+        goal = Pose.of((0.4, way_m, 0.2), START.quaternion)
+        assert bench.tick(bench.candidate(goal)).reason is reason
+
+
+@pytest.mark.parametrize(
+    ('limits', 'reason'),
+    [
+        (replace(LIMITS, max_path_m=0.08), Reason.PATH_SPENT),
+        (replace(LIMITS, max_task_s=0.5), Reason.TIME_SPENT),
+    ],
+)
+def test_a_task_that_has_spent_its_budget_is_held_and_a_new_one_has_its_own(limits, reason):
+    bench = Bench(limits)
+    bench.follow(10)
+    bench.gate.begin()
+    assert bench.follow(10).reason is Reason.OK
+    assert bench.follow(20).reason is reason
+    braking_m = limits.max_speed_m_s**2 / (2 * limits.max_acceleration_m_s2)
+    step_m = limits.max_speed_m_s * PERIOD_S
+    assert bench.gate.path_m <= limits.max_path_m + braking_m + step_m
+    bench.gate.begin()
+    assert bench.follow(1).reason is Reason.OK
+
+
+def test_time_spent_on_hold_is_not_of_the_budget():
+    bench = Bench(replace(LIMITS, max_task_s=0.5))
+    bench.follow(10)
+    for _ in range(100):
+        bench.tick(Reason.NO_ACTION)
+    assert bench.follow(10).reason is Reason.OK
+
+
+def test_targets_beyond_what_a_tick_allows_are_approached_and_counted(bench):
+    bench.follow(30)
+    assert bench.gate.limited_ticks == 30
+    bench.follow(100)
+    at_goal = bench.gate.limited_ticks
+    bench.follow(10)
+    assert bench.gate.limited_ticks == at_goal
+
+
+def test_a_share_of_the_speed_is_kept_to(bench):
+    poses = []
+    for _ in range(30):
+        bench.wait(PERIOD_S)
+        measured = Measured(bench.robot, 'base_link', bench.now.steady_s)
+        bench.robot = bench.gate.tick(bench.now, bench.candidate(), measured, 0.2).pose
+        poses.append(bench.robot.position)
+    speeds = np.linalg.norm(np.diff(poses, axis=0), axis=1) / PERIOD_S
+    assert speeds.max() == pytest.approx(0.2 * LIMITS.max_speed_m_s)
+
+
+def test_a_lowered_speed_is_reached_by_braking_within_the_acceleration(bench):
+    bench.follow(20)
+    bench.gate.lower(max_speed_m_s=0.05)
+    poses = [bench.robot.position, *(bench.follow(1).pose.position for _ in range(20))]
+    speeds = np.linalg.norm(np.diff(poses, axis=0), axis=1) / PERIOD_S
+    assert speeds[-1] == pytest.approx(0.05)
+    assert np.abs(np.diff(speeds)).max() <= LIMITS.max_acceleration_m_s2 * PERIOD_S + 1e-9
+
+
+def test_a_limit_may_not_rise(bench):
+    with pytest.raises(ConfigurationError, match='max_speed_m_s is 0.25 and may only be lowered'):
+        bench.gate.lower(max_speed_m_s=0.3, max_jump_m=0.1)
+    assert bench.gate.limits == LIMITS
+
+
+def test_the_acceleration_may_be_lowered_at_rest_only(bench):
+    bench.follow(20)
+    with pytest.raises(ConfigurationError, match='at rest'):
+        bench.gate.lower(max_acceleration_m_s2=0.1)
+    for _ in range(20):
+        bench.tick(Reason.NO_ACTION)
+    bench.gate.lower(max_acceleration_m_s2=0.1)
+    assert bench.gate.limits.max_acceleration_m_s2 == 0.1
 
 
 def test_without_a_candidate_it_comes_to_rest_and_stays(bench):

@@ -18,7 +18,7 @@ def session() -> Session:
 @pytest.fixture
 def running(session) -> Session:
     assert session.start('pick up the red block', NOW + 1, NOW + 1)
-    session.gated(Reason.OK)
+    session.gated(Reason.OK, NOW + 3)
     return session
 
 
@@ -33,15 +33,15 @@ def test_it_begins_idle(session):
 def test_a_command_waits_for_its_first_action_and_then_runs(session):
     session.start('point at the ball', NOW + 1, NOW + 1)
     assert seen(session) == (State.HOLDING, Reason.NO_ACTION, True)
-    session.gated(Reason.OK)
+    session.gated(Reason.OK, NOW + 3)
     assert seen(session) == (State.RUNNING, Reason.OK, True)
     assert session.command == 'point at the ball'
 
 
 def test_a_fault_holds_with_its_reason_until_it_is_over(running):
-    running.gated(Reason.IMAGE_OLD)
+    running.gated(Reason.IMAGE_OLD, NOW + 3)
     assert seen(running) == (State.HOLDING, Reason.IMAGE_OLD, True)
-    running.gated(Reason.OK)
+    running.gated(Reason.OK, NOW + 3)
     assert running.state is State.RUNNING
 
 
@@ -160,6 +160,37 @@ def test_disabling_pauses_the_task_and_enabling_goes_on(running):
     assert seen(running) == (State.RUNNING, Reason.OK, True)
 
 
+def test_enabling_tells_whether_motion_was_not_allowed_before(running):
+    assert not running.enable(True)
+    assert not running.enable(False)
+    assert running.enable(True)
+
+
+def test_with_confirmation_every_new_command_waits_for_the_user():
+    session = Session(Rules(confirm_before_motion=True))
+    for stamp_ns in (NOW, NOW + 10):
+        session.start('push the ball', stamp_ns, stamp_ns)
+        session.gated(Reason.OK, stamp_ns)
+        assert seen(session) == (State.HOLDING, Reason.UNCONFIRMED, False)
+        assert session.enable(True)
+        assert seen(session) == (State.RUNNING, Reason.OK, True)
+
+
+def test_disabling_confirms_nothing():
+    session = Session(Rules(confirm_before_motion=True))
+    session.start('push the ball', NOW, NOW)
+    session.enable(False)
+    assert seen(session) == (State.HOLDING, Reason.DISABLED, False)
+
+
+@pytest.mark.parametrize('reason', [Reason.PATH_SPENT, Reason.TIME_SPENT])
+def test_a_spent_budget_ends_the_task(running, reason):
+    running.gated(reason, NOW + 5)
+    assert seen(running) == (State.HOLDING, reason, False)
+    assert not running.start('the same', NOW + 4, NOW + 6)
+    assert running.start('push the ball', NOW + 7, NOW + 7)
+
+
 @pytest.mark.parametrize(
     'event',
     [
@@ -167,7 +198,7 @@ def test_disabling_pauses_the_task_and_enabling_goes_on(running):
         lambda s: s.stop(NOW + 9),
         lambda s: s.cancel(NOW + 9),
         lambda s: s.enable(True),
-        lambda s: s.gated(Reason.OK),
+        lambda s: s.gated(Reason.OK, NOW + 3),
         lambda s: s.terminate(1.0),
         lambda s: s.estop(NOW + 9),
     ],

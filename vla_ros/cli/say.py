@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.command import is_stop
+from vla_ros.pipeline.reason import ENDINGS, Reason
 
 if TYPE_CHECKING:
     from vla_ros.nodes.client import Client, Status
 
 #: From the command to the first pose.
 START_TIMEOUT_S = 5.0
-#: A task that ended with one of these goes on only with a new command.
-_ENDED = (
-    'stopped',
-    'cancelled',
-    'estop',
-    'task_done',
-    'command_not_understood',
-    'object_unclear',
-    'object_not_seen',
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +35,9 @@ def run(args: argparse.Namespace) -> int:
     with client(args.namespace) as user:
         is_obeyed = user.stop(START_TIMEOUT_S) if is_stop(text) else _start(user, text, args)
         sys.stdout.write(f'{user.status.line()}\n')
+        reason = user.status.reason
+        if not is_obeyed and reason in (*ENDINGS, Reason.UNCONFIRMED):
+            sys.stdout.write(f'{Reason(reason).doc}\n')
     return 0 if is_obeyed else 1
 
 
@@ -67,8 +61,8 @@ def _start(user: Client, text: str, args: argparse.Namespace) -> bool:
 
 
 def _has_begun(status: Status) -> bool:
-    return status.state == 'running' or status.reason in _ENDED
+    return status.state == 'running' or status.reason in ENDINGS
 
 
 def _has_ended(status: Status, stamp_ns: int) -> bool:
-    return status.command_stamp_ns != stamp_ns or status.reason in _ENDED
+    return status.command_stamp_ns != stamp_ns or status.reason in ENDINGS

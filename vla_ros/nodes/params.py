@@ -17,6 +17,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.pipeline.chunk import BLEND_MODES, INTERPOLATIONS, Playback
 from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.session import Rules
 
@@ -24,7 +25,11 @@ P = TypeVar('P')
 
 
 def param(default: Any, doc: str, **limits: Any) -> Any:
-    """Describe one parameter; ``limits``: ``ge``, ``le``, ``one_of``, ``tunable`` (run time)."""
+    """
+    Describe one parameter.
+
+    ``limits``: ``ge``, ``le``, ``one_of``; for the run time ``tunable`` or ``lowerable``.
+    """
     if isinstance(default, tuple):
         return field(default_factory=lambda: default, metadata={'doc': doc, **limits})
     return field(default=default, metadata={'doc': doc, **limits})
@@ -86,36 +91,96 @@ class PoseParams:
         Limits.base_frame, 'frame of every pose; chunks in another are rejected'
     )
     rate_hz: float = param(Limits.rate_hz, 'rate of robot_action', ge=10.0, le=500.0)
-    max_speed_m_s: float = param(Limits.max_speed_m_s, 'linear speed limit', ge=0.001, le=3.0)
+    max_speed_m_s: float = param(
+        Limits.max_speed_m_s, 'linear speed limit', ge=0.001, le=3.0, lowerable=True
+    )
     max_angular_speed_rad_s: float = param(
-        Limits.max_angular_speed_rad_s, 'angular speed limit', ge=0.001, le=6.3
+        Limits.max_angular_speed_rad_s, 'angular speed limit', ge=0.001, le=6.3, lowerable=True
     )
     max_acceleration_m_s2: float = param(
-        Limits.max_acceleration_m_s2, 'linear acceleration limit', ge=0.01, le=20.0
+        Limits.max_acceleration_m_s2, 'linear acceleration limit', ge=0.01, le=20.0, lowerable=True
     )
     max_angular_acceleration_rad_s2: float = param(
-        Limits.max_angular_acceleration_rad_s2, 'angular acceleration limit', ge=0.01, le=40.0
+        Limits.max_angular_acceleration_rad_s2,
+        'angular acceleration limit',
+        ge=0.01,
+        le=40.0,
+        lowerable=True,
     )
     action_timeout_s: float = param(
-        Limits.action_timeout_s, 'no new chunk for so long: hold', ge=0.02, le=5.0
+        Limits.action_timeout_s,
+        'no new chunk for so long: hold',
+        ge=0.02,
+        le=5.0,
+        lowerable=True,
     )
     camera_timeout_s: float = param(
         Limits.camera_timeout_s,
         'a chunk from an older image: hold; longer than a camera period and an inference',
         ge=0.02,
         le=5.0,
+        lowerable=True,
     )
     pose_timeout_s: float = param(
-        Limits.pose_timeout_s, 'measured pose older than this: hold', ge=0.02, le=5.0
+        Limits.pose_timeout_s,
+        'measured pose older than this: hold',
+        ge=0.02,
+        le=5.0,
+        lowerable=True,
     )
     max_tracking_error_m: float = param(
         Limits.max_tracking_error_m,
         'robot farther than this from where it was sent: hold, then start from where it is',
         ge=0.005,
         le=1.0,
+        lowerable=True,
     )
     max_tracking_error_rad: float = param(
-        Limits.max_tracking_error_rad, 'the same for its orientation', ge=0.01, le=3.2
+        Limits.max_tracking_error_rad,
+        'the same for its orientation',
+        ge=0.01,
+        le=3.2,
+        lowerable=True,
+    )
+    max_jump_m: float = param(
+        Limits.max_jump_m,
+        'a target farther than this from the last pose is refused',
+        ge=0.005,
+        le=2.0,
+        lowerable=True,
+    )
+    max_path_m: float = param(
+        Limits.max_path_m,
+        'a task that has moved the robot so far ends in a hold',
+        ge=0.01,
+        le=1000.0,
+        lowerable=True,
+    )
+    max_task_s: float = param(
+        Limits.max_task_s,
+        'a task that has moved the robot for so long ends in a hold',
+        ge=0.1,
+        le=86400.0,
+        lowerable=True,
+    )
+    blend_mode: str = param(
+        Playback.blend_mode,
+        'newest chunk alone, a crossfade to it, or the mean of all that still play',
+        one_of=BLEND_MODES,
+    )
+    crossfade_s: float = param(
+        Playback.crossfade_s, 'duration of the crossfade of linear', ge=0.0, le=5.0
+    )
+    ensemble_decay: float = param(
+        Playback.ensemble_decay,
+        'in temporal_ensemble, each newer chunk weighs exp(-this) times the one before',
+        ge=0.0,
+        le=10.0,
+    )
+    interpolation: str = param(
+        Playback.interpolation,
+        'of positions between the rows of a chunk; cubic cuts the corners',
+        one_of=INTERPOLATIONS,
     )
     termination_threshold: float = param(
         Rules.termination_threshold,
@@ -132,12 +197,29 @@ class PoseParams:
         ge=1,
         le=100,
     )
+    confirm_before_motion: bool = param(
+        Rules.confirm_before_motion, 'every new command waits for ~/enable'
+    )
+    enable_ramp_s: float = param(
+        Rules.enable_ramp_s,
+        'after ~/enable, speed rises to its limit in this time',
+        ge=0.1,
+        le=10.0,
+    )
+    button_timeout_s: float = param(
+        Rules.button_timeout_s,
+        'an e-stop button that was heard and then falls silent for so long counts as pressed',
+        ge=0.05,
+        le=10.0,
+    )
 
 
 @dataclass(frozen=True)
 class MarkerParams:
     base_frame: str = param(Limits.base_frame, 'frame of the table and of camera_pose')
-    table_height_m: float = param(0.0, 'height of the plane that attention is drawn on')
+    table_height_m: float = param(
+        0.0, 'height of the plane that attention is drawn on', ge=-10.0, le=10.0
+    )
     camera_pose: tuple[float, ...] = param(
         _unset(),
         'x, y, z, qx, qy, qz, qw of the optical frame in the base frame; NaN: from camera/pose',
@@ -175,9 +257,8 @@ NODE_PARAMS: dict[str, type] = {
 
 
 def _descriptor(metadata: dict[str, Any], default: Any) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(
-        description=metadata['doc'], read_only=not metadata.get('tunable', False)
-    )
+    changeable = metadata.get('tunable', False) or metadata.get('lowerable', False)
+    descriptor = ParameterDescriptor(description=metadata['doc'], read_only=not changeable)
     if 'one_of' in metadata:
         descriptor.additional_constraints = 'one of ' + ', '.join(metadata['one_of'])
     if 'ge' in metadata and isinstance(default, float):

@@ -1,7 +1,8 @@
 """
 Action chunks to a servo-ready stream of poses: the only door to the robot.
 
-Subscribes: vla/action_chunk, vla/command_embedding, natural_language_command, robot_pose
+Subscribes: vla/action_chunk, vla/command_embedding, natural_language_command, robot_pose,
+estop_button
 Publishes: robot_action, gripper_action, vla/status, diagnostics
 Serves: ~/estop, ~/reset, ~/cancel, ~/enable
 
@@ -18,13 +19,16 @@ import time
 from typing import Any, TypeVar
 
 from geometry_msgs.msg import PoseStamped
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
-from std_msgs.msg import Float32, String
+from std_msgs.msg import Bool, Float32, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
     chunk_from_message,
@@ -33,16 +37,20 @@ from vla_ros.nodes.conversions import (
     pose_to_message,
 )
 from vla_ros.nodes.diagnostics import report_health
+from vla_ros.nodes.estop_latch import EstopLatch, latch_path
 from vla_ros.nodes.params import declare, PoseParams
 from vla_ros.nodes.pose_report import PoseReport
+from vla_ros.nodes.rivals import find_rival, Rivals
 from vla_ros.nodes.runner import run
+from vla_ros.pipeline.chunk import Playback
 from vla_ros.pipeline.command import is_stop, printable
 from vla_ros.pipeline.controller import Controller
 from vla_ros.pipeline.gate import GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
-from vla_ros.pipeline.session import Rules
+from vla_ros.pipeline.session import Rules, State
 
 STATUS_PERIOD_S = 0.5
+LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
 
 P = TypeVar('P')
 
@@ -52,10 +60,16 @@ class PoseNode(Node):
         super().__init__('pose', **options)
         params = declare(self, PoseParams)
         self._limits = _part(Limits, params)
-        self._controller = Controller(self._limits, _part(Rules, params))
+        self._controller = Controller(self._limits, _part(Rules, params), _part(Playback, params))
+        self._rivals = Rivals()
         self._has_clock = False
         self._report = PoseReport(self._controller)
+        self._latch = EstopLatch(latch_path(self.get_fully_qualified_name()))
+        if self._latch.is_set:
+            self._controller.estop(self._now_ns())
+            self.get_logger().warning('the e-stop is latched since before this start: reset it')
         self._wire()
+        self.add_on_set_parameters_callback(self._on_parameters)
 
     def _wire(self) -> None:
         self._robot_action = wiring.ROBOT_ACTION.publisher(self)
@@ -65,13 +79,14 @@ class PoseNode(Node):
         wiring.COMMAND_EMBEDDING.subscription(self, self._on_command)
         wiring.COMMAND.subscription(self, self._on_text)
         wiring.ROBOT_POSE.subscription(self, self._on_robot_pose)
+        wiring.ESTOP_BUTTON.subscription(self, self._on_button)
         wiring.ESTOP.serve(self, self._on_estop)
         wiring.RESET.serve(self, self._on_reset)
         wiring.CANCEL.serve(self, self._on_cancel)
         wiring.ENABLE.serve(self, self._on_enable)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / self._limits.rate_hz, self._tick, clock=steady)
-        self.create_timer(STATUS_PERIOD_S, self._publish_status, clock=steady)
+        self.create_timer(STATUS_PERIOD_S, self._look_around, clock=steady)
         report_health(self, self._report.health)
 
     def _now(self) -> Instant:
@@ -132,6 +147,7 @@ class PoseNode(Node):
         self._sees_clock(now.stamp_ns)
         output = self._controller.tick(now)
         self._publish(output, now.stamp_ns)
+        self._remember()
         self._report.observe(Instant(now.steady_s, self._now_ns()), output)
         if self._report.has_news():
             self._publish_status()
@@ -146,16 +162,43 @@ class PoseNode(Node):
     def _publish_status(self) -> None:
         self._status.publish(self._report.status())
 
+    def _look_around(self) -> None:
+        rival = find_rival(self, self._rivals)
+        if rival and rival != self._controller.rival:
+            self.get_logger().error(f'{rival}: the robot is held while both are there')
+        self._controller.rival = rival
+        self._publish_status()
+
+    def _remember(self) -> None:
+        """Keep the e-stop's latch beyond the end of this process."""
+        try:
+            self._latch.set(self._controller.state is State.ESTOPPED)
+        except OSError as error:
+            self.get_logger().error(
+                f'the e-stop would not survive a restart of this node: {error}'
+            )
+
+    def _on_button(self, message: Bool) -> None:
+        self._controller.press(message.data, self._now())
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        changes = {p.name: p.value for p in parameters if p.name in LOWERABLE}
+        try:
+            self._controller.lower(**changes)
+        except ConfigurationError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
     def _on_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.estop(self._now_ns())
+        self._remember()
         response.success, response.message = True, 'stopped; reset releases it'
         return response
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._controller.reset(self._now_ns())
-        response.message = (
-            'released; give a command' if response.success else 'there is no e-stop to release'
-        )
+        refusal = self._controller.reset(self._now())
+        self._remember()
+        response.success, response.message = not refusal, refusal or 'released; give a command'
         return response
 
     def _on_cancel(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -164,7 +207,7 @@ class PoseNode(Node):
         return response
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._controller.enable(request.data)
+        self._controller.enable(request.data, time.monotonic())
         response.success, response.message = True, 'enabled' if request.data else 'disabled'
         return response
 

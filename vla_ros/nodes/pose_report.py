@@ -8,7 +8,6 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from vla_ros.geometry import Pose
 from vla_ros.nodes import wiring
 from vla_ros.nodes.diagnostics import Durations, ERROR, Health, OK, Stream, WARN
 from vla_ros.pipeline.controller import Controller
@@ -33,14 +32,12 @@ class PoseReport:
         self._outcomes: Counter[str] = Counter()
         self._period = Durations(window=500)
         self._last_tick_s = math.nan
-        self._last_pose: Pose | None = None
         self._used_stamp_ns = 0
         self._told: tuple[object, ...] = ()
         self.start()
 
     def start(self) -> None:
-        """Begin a new task: its path and latencies are its own."""
-        self._path_m = 0.0
+        """Begin a new task: its latencies are its own."""
         self._latency = Durations()
 
     def observe(self, now: Instant, output: GateOutput) -> None:
@@ -50,9 +47,6 @@ class PoseReport:
         if not math.isnan(self._last_tick_s):
             self._period.add(now.steady_s - self._last_tick_s)
         self._last_tick_s = now.steady_s
-        last, self._last_pose = self._last_pose, output.pose
-        if last is not None and output.pose is not None:
-            self._path_m += math.dist(last.position, output.pose.position)
         stamp_ns = output.image_stamp_ns
         if stamp_ns is not None and stamp_ns != self._used_stamp_ns:
             self._used_stamp_ns = stamp_ns
@@ -74,7 +68,8 @@ class PoseReport:
             'command_stamp_ns': controller.command_stamp_ns,
             'progress': f'{controller.progress:.3f}',
             **{key: f'{value:.1f}' for key, value in self._latency.values('latency').items()},
-            'path_length_m': f'{self._path_m:.4f}',
+            'path_length_m': f'{controller.path_m:.4f}',
+            'image_stamp_ns': self._used_stamp_ns,
         }
         return DiagnosticStatus(
             level=_LEVELS.get(controller.state, OK),
@@ -90,11 +85,14 @@ class PoseReport:
             **self._period.values('period'),
             **self._latency.values('latency'),
             **{f'ticks_{reason}': n for reason, n in sorted(self._outcomes.items())},
+            'ticks_limited': controller.limited_ticks,
             **{f'rejected_{what}': n for what, n in sorted(self.rejected.items())},
         }
         measured = controller.measured
         if measured is None:
             return Health(ERROR, f'nothing came on {wiring.ROBOT_POSE.name} yet', values)
+        if controller.rival:
+            return Health(ERROR, controller.rival, values)
         values['robot_pose_age_s'] = time.monotonic() - measured.received_s
         message = f'{controller.state.value}: {controller.reason.value}'
         return Health(_LEVELS.get(controller.state, OK), message, values)

@@ -20,7 +20,7 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Float32, String
+from std_msgs.msg import Bool, Float32, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
@@ -216,6 +216,15 @@ STATUS = Topic(
     'user, marker',
     'task state, reason, command, progress',
 )
+ESTOP_BUTTON = Topic(
+    'estop_button',
+    Bool,
+    LATEST,
+    'user',
+    'pose',
+    'true: pressed. Once heard it has to go on, at 5 Hz or more: silence counts as pressed',
+    subscriber_qos=SENSOR,
+)
 SIM_STATE = Topic(
     'sim/state',
     String,
@@ -243,10 +252,10 @@ DIAGNOSTICS = Topic(
 
 TOPICS: tuple[Topic, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Topic))
 
-ESTOP = ServiceName('~/estop', Trigger, 'pose', 'hold and latch until reset')
-RESET = ServiceName('~/reset', Trigger, 'pose', 'release the e-stop latch')
+ESTOP = ServiceName('~/estop', Trigger, 'pose', 'hold and latch, beyond a restart, until reset')
+RESET = ServiceName('~/reset', Trigger, 'pose', 'release the e-stop latch, unless its cause lasts')
 CANCEL = ServiceName('~/cancel', Trigger, 'pose', 'end the task and hold')
-ENABLE = ServiceName('~/enable', SetBool, 'pose', 'allow or forbid motion')
+ENABLE = ServiceName('~/enable', SetBool, 'pose', 'allow motion, from slow to fast, or forbid it')
 SIM_RESET = ServiceName('~/reset', Trigger, 'sim', 'a new seeded scene, arm at its start pose')
 
 SERVICES: tuple[ServiceName, ...] = tuple(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from vla_ros.interfaces import ActionChunk, REFUSAL_CHANNELS, TERMINATION_CHANNEL
-from vla_ros.pipeline.chunk import ChunkPlayer
+from vla_ros.pipeline.chunk import ChunkPlayer, Playback
 from vla_ros.pipeline.gate import Candidate, Gate, GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.reason import Reason
@@ -32,13 +32,20 @@ class Controller:
     A task is that of one command; only chunks that carry its identity are played.
     """
 
-    def __init__(self, limits: Limits, rules: Rules | None = None) -> None:
-        self._session = Session(rules or Rules())
-        self._player = ChunkPlayer(lead_s=limits.lead_s)
+    def __init__(
+        self, limits: Limits, rules: Rules | None = None, playback: Playback | None = None
+    ) -> None:
+        self._rules = rules or Rules()
+        self._session = Session(self._rules)
+        self._player = ChunkPlayer(limits.lead_s, playback)
         self._gate = Gate(limits)
+        self._newest: ActionChunk | None = None
+        self._button: tuple[bool, float] | None = None
+        self._enabled_s = -math.inf
         #: Where the robot is; None before it was measured.
         self.measured: Measured | None = None
-        self._newest: ActionChunk | None = None
+        #: Who else moves the robot, '' for nobody: chunks are refused and the robot is held.
+        self.rival = ''
 
     @property
     def state(self) -> State:
@@ -64,6 +71,21 @@ class Controller:
         """The policy's latest own estimate, 0 .. 1, of being done."""
         return self._session.progress
 
+    @property
+    def path_m(self) -> float:
+        """How far this task has moved the target."""
+        return self._gate.path_m
+
+    @property
+    def limited_ticks(self) -> int:
+        """Ticks in which the policy asked for more than the speed limits allow."""
+        return self._gate.limited_ticks
+
+    def lower(self, **changes: float) -> None:
+        """Lower some of the limits; raises ConfigurationError if one would rise."""
+        self._gate.lower(**changes)
+        self._player.lead_s = self._gate.limits.lead_s
+
     def ignore_before(self, now_ns: int) -> None:
         """Obey no command stamped up to now: one from before a restart must not move a robot."""
         self._session.ignore_before(now_ns)
@@ -73,6 +95,7 @@ class Controller:
         started = self._session.start(text, stamp_ns, now_ns)
         if started:
             self._player.clear()
+            self._gate.begin()
             self._newest = None
         return started
 
@@ -88,13 +111,27 @@ class Controller:
         """End the task and refuse every other until ``reset``."""
         self._session.estop(now_ns)
 
-    def reset(self, now_ns: int) -> bool:
-        """Release the e-stop; motion needs a new command. Return False if there was none."""
-        return self._session.reset(now_ns)
+    def press(self, pressed: bool, now: Instant) -> None:
+        """Note the e-stop button; once heard, it has to go on to be."""
+        self._button = pressed, now.steady_s
+        if pressed:
+            self.estop(now.stamp_ns)
 
-    def enable(self, enabled: bool) -> None:
-        """Allow motion, or hold until allowed again; the task goes on afterwards."""
-        self._session.enable(enabled)
+    def reset(self, now: Instant) -> str:
+        """Release the e-stop; motion needs a new command. Return '', or why it was refused."""
+        cause = self._estop_cause(now.steady_s)
+        if cause:
+            return cause
+        return '' if self._session.reset(now.stamp_ns) else 'there is no e-stop to release'
+
+    def enable(self, enabled: bool, now_s: float) -> None:
+        """
+        Allow motion, or hold until allowed again; the task goes on afterwards.
+
+        Speed rises from 0 within ``Rules.enable_ramp_s`` of the steady time ``now_s``.
+        """
+        if self._session.enable(enabled):
+            self._enabled_s = now_s
 
     def accept(self, chunk: ActionChunk, now: Instant) -> str:
         """
@@ -104,6 +141,8 @@ class Controller:
         """
         if not self._session.serves(chunk.command_stamp_ns):
             return 'chunk_of_another_command'
+        if self.rival:
+            return 'chunk_beside_second_publisher'
         refusals = {
             reason: float(chunk.column(channel)[0])
             for channel, reason in _REFUSAL_REASONS.items()
@@ -120,15 +159,30 @@ class Controller:
 
     def tick(self, now: Instant) -> GateOutput:
         """Return what to tell the robot now."""
-        output = self._gate.tick(now, self._wish(now), self.measured)
-        self._session.gated(output.reason)
+        if self._estop_cause(now.steady_s):
+            self.estop(now.stamp_ns)
+        share = (now.steady_s - self._enabled_s) / self._rules.enable_ramp_s
+        output = self._gate.tick(now, self._wish(now), self.measured, min(max(share, 0.0), 1.0))
+        self._session.gated(output.reason, now.stamp_ns)
         if not output.held:
             self._terminate()
         return output
 
     def _wish(self, now: Instant) -> Candidate | Reason:
         session = self._session
-        return self._player.sample(now.stamp_ns) if session.may_move else session.reason
+        if not session.may_move:
+            return session.reason
+        return Reason.SECOND_PUBLISHER if self.rival else self._player.sample(now.stamp_ns)
+
+    def _estop_cause(self, now_s: float) -> str:
+        """Return what keeps the e-stop on, '' if nothing does."""
+        if self._button is None:
+            return ''
+        pressed, heard_s = self._button
+        if pressed:
+            return 'the e-stop button is pressed'
+        is_silent = not now_s - heard_s <= self._rules.button_timeout_s
+        return 'the e-stop button is silent' if is_silent else ''
 
     def _terminate(self) -> None:
         """Count, once, what a chunk says about being done: the gate has let it through."""

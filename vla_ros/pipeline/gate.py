@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import angle_between, normalised, Pose
 from vla_ros.pipeline.motion import Limits, MotionLimiter
 from vla_ros.pipeline.reason import Reason
@@ -87,50 +88,94 @@ class Gate:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+        self._limits = limits
         self._motion: MotionLimiter | None = None
         self._gripper: float | None = None
         self._last_s: float | None = None
+        #: Ticks in which the target was farther than one tick allows.
+        self.limited_ticks = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a new task, with a path and a time of its own."""
+        #: Of this task: the way of the poses let out, and the time they followed candidates.
+        self.path_m = self.moving_s = 0.0
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    def lower(self, **changes: float) -> None:
+        """
+        Lower some of the limits, from the next tick on; raises ConfigurationError.
+
+        A robot in motion needs the room for braking that it was promised: the accelerations can
+        be lowered at rest only.
+        """
+        limits = self._limits.lowered(**changes)
+        in_motion = self._motion is not None and not self._motion.at_rest
+        if in_motion and any('acceleration' in name for name in changes):
+            raise ConfigurationError('the robot moves: lower its acceleration when it is at rest')
+        self._limits = limits
+        if self._motion is not None:
+            self._motion.limits = limits
 
     def tick(
-        self, now: Instant, wish: Candidate | Reason, measured: Measured | None
+        self,
+        now: Instant,
+        wish: Candidate | Reason,
+        measured: Measured | None,
+        speed_share: float = 1.0,
     ) -> GateOutput:
         """
         Return what to publish now; call it at ``limits.rate_hz``.
 
-        ``wish`` is a candidate, or the reason why there is none.
+        ``wish`` is a candidate, or the reason why there is none. ``speed_share``, 0 .. 1, of the
+        speed limits may be used.
         """
         dt_s = self._elapsed_s(now)
         reason = self._judge_robot(now, measured)
         if self._motion is None:
             if reason is not Reason.OK or measured is None:
                 return GateOutput(None, None, reason)
-            self._motion = MotionLimiter(self.limits, measured.pose)
+            self._motion = MotionLimiter(self._limits, measured.pose)
+            dt_s = 0.0  # the first pose is where the robot is
         elif reason is not Reason.OK and self._motion.at_rest:
             # Unknown, moved by hand, reset or blocked: the next start is where the robot then is.
             self._motion = self._gripper = None
             return GateOutput(None, None, reason)
         if reason is Reason.OK:
-            reason = wish if isinstance(wish, Reason) else self._judge(now, wish)
+            reason = wish if isinstance(wish, Reason) else self._judge(now, wish, self._motion)
+        before = self._motion.pose
         if isinstance(wish, Candidate) and reason is Reason.OK:
-            if wish.gripper is not None:
-                self._gripper = min(max(float(wish.gripper), 0.0), 1.0)
-            target = Pose(wish.pose.position, normalised(wish.pose.quaternion))
-            pose = self._motion.step(target, dt_s)
-            return GateOutput(pose, self._gripper, reason, wish.stamp_ns)
-        return GateOutput(self._motion.brake(dt_s), self._gripper, reason)
+            output = self._follow(wish, self._motion, dt_s, speed_share)
+        else:
+            output = GateOutput(self._motion.brake(dt_s), self._gripper, reason)
+        self.path_m += math.dist(before.position, self._motion.pose.position)
+        return output
+
+    def _follow(
+        self, wish: Candidate, motion: MotionLimiter, dt_s: float, speed_share: float
+    ) -> GateOutput:
+        if wish.gripper is not None:
+            self._gripper = min(max(float(wish.gripper), 0.0), 1.0)
+        target = Pose(wish.pose.position, normalised(wish.pose.quaternion))
+        self.limited_ticks += self._is_beyond(target, motion.pose, dt_s)
+        self.moving_s += dt_s
+        pose = motion.step(target, dt_s, speed_share)
+        return GateOutput(pose, self._gripper, Reason.OK, wish.stamp_ns)
 
     def _elapsed_s(self, now: Instant) -> float:
         """Return the time since the last tick; a pause counts as two periods, never as a leap."""
         last_s, self._last_s = self._last_s, now.steady_s
-        period_s = 1.0 / self.limits.rate_hz
+        period_s = 1.0 / self._limits.rate_hz
         if last_s is None:
             return period_s
         return min(max(now.steady_s - last_s, 0.0), 2.0 * period_s)
 
     def _judge_robot(self, now: Instant, measured: Measured | None) -> Reason:
         """Judge whether the robot is known to be where motion may start or go on."""
-        limits = self.limits
+        limits = self._limits
         if measured is None:
             return Reason.NO_POSE
         pose = measured.pose
@@ -148,16 +193,18 @@ class Gate:
             return Reason.NOT_FOLLOWING
         return Reason.OK
 
-    def _judge(self, now: Instant, wish: Candidate) -> Reason:
-        """Judge a candidate; every comparison is written so that NaN fails it."""
-        limits, pose = self.limits, wish.pose
-        if not _numeric(pose):
-            return Reason.MALFORMED
+    def _judge(self, now: Instant, wish: Candidate, motion: MotionLimiter) -> Reason:
+        """
+        Judge a candidate; every comparison is written so that NaN fails it.
+
+        Speed and acceleration come after this: they are kept, not judged.
+        """
+        limits, pose = self._limits, wish.pose
         gripper = 0.0 if wish.gripper is None else wish.gripper
+        if not (_numeric(pose) and isinstance(gripper, float | int | np.floating)):
+            return Reason.MALFORMED
         if not (_finite(pose) and math.isfinite(gripper)):
             return Reason.NOT_FINITE
-        if not _unit(pose):
-            return Reason.BAD_QUATERNION
         if wish.frame_id != limits.base_frame:
             return Reason.WRONG_FRAME
         image_age_s = (now.stamp_ns - wish.stamp_ns) * 1e-9
@@ -169,12 +216,28 @@ class Gate:
             return Reason.ACTION_LATE
         if not self._within(pose):
             return Reason.OUTSIDE_WORKSPACE
+        if not math.dist(pose.position, motion.pose.position) <= limits.max_jump_m:
+            return Reason.JUMP
+        if not _unit(pose):
+            return Reason.BAD_QUATERNION
+        if not self.path_m < limits.max_path_m:
+            return Reason.PATH_SPENT
+        if not self.moving_s < limits.max_task_s:
+            return Reason.TIME_SPENT
         if not -GRIPPER_TOLERANCE <= gripper <= 1.0 + GRIPPER_TOLERANCE:
             return Reason.GRIPPER_RANGE
         return Reason.OK
 
+    def _is_beyond(self, target: Pose, last: Pose, dt_s: float) -> bool:
+        """Whether the limits of speed do not allow to be at ``target`` ``dt_s`` after ``last``."""
+        limits = self._limits
+        way_m = math.dist(target.position, last.position)
+        angle_rad = angle_between(last.quaternion, target.quaternion)
+        too_fast = way_m > limits.max_speed_m_s * dt_s
+        return too_fast or angle_rad > limits.max_angular_speed_rad_s * dt_s
+
     def _within(self, pose: Pose) -> bool:
-        distance_m = math.dist(pose.position, self.limits.inside(pose.position))
+        distance_m = math.dist(pose.position, self._limits.inside(pose.position))
         return distance_m <= WORKSPACE_TOLERANCE_M
 
 

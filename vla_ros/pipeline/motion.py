@@ -8,7 +8,7 @@ so a step is allowed only if the point of rest after it is inside the box; other
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 import math
 
 import numpy as np
@@ -45,6 +45,10 @@ class Limits:
     pose_timeout_s: float = 0.2
     max_tracking_error_m: float = 0.1
     max_tracking_error_rad: float = 0.6
+    # A second of motion at full speed.
+    max_jump_m: float = 0.25
+    max_path_m: float = 5.0
+    max_task_s: float = 60.0
 
     def __post_init__(self) -> None:
         low, high = self.workspace_min, self.workspace_max
@@ -74,6 +78,17 @@ class Limits:
         """
         return self.max_speed_m_s / (2.0 * self.max_acceleration_m_s2)
 
+    def lowered(self, **changes: float) -> Limits:
+        """Return these limits with some lowered; raises ConfigurationError if one would rise."""
+        for name, value in changes.items():
+            now = getattr(self, name)
+            if not value <= now:
+                raise ConfigurationError(
+                    f'{name} is {now} and may only be lowered while the node runs, got {value}: '
+                    'to raise it, restart the node with the new value'
+                )
+        return replace(self, **changes)  # type: ignore[arg-type]
+
     def inside(self, position: ArrayLike) -> Array:
         """Return the nearest point (3,) of the workspace."""
         # Not np.clip, which takes ten times as long on three numbers.
@@ -101,15 +116,19 @@ class MotionLimiter:
     def at_rest(self) -> bool:
         return not (self.velocity.any() or self.angular_velocity.any())
 
-    def step(self, target: Pose, dt_s: float) -> Pose:
-        """Move towards ``target`` (its nearest point in the workspace) for ``dt_s``."""
+    def step(self, target: Pose, dt_s: float, speed_share: float = 1.0) -> Pose:
+        """
+        Move towards ``target`` (its nearest point in the workspace) for ``dt_s``.
+
+        ``speed_share``, 0 .. 1, of the speed limits may be used.
+        """
         limits = self.limits
         goal = limits.inside(target.position)
         velocity = _approach(
             goal - self.pose.position,
             self.velocity,
             dt_s,
-            limits.max_speed_m_s,
+            limits.max_speed_m_s * speed_share,
             limits.max_acceleration_m_s2,
         )
         if not self._can_stop(velocity, dt_s):
@@ -118,7 +137,7 @@ class MotionLimiter:
             _rotation_vector(self.pose.quaternion, target.quaternion),
             self.angular_velocity,
             dt_s,
-            limits.max_angular_speed_rad_s,
+            limits.max_angular_speed_rad_s * speed_share,
             limits.max_angular_acceleration_rad_s2,
         )
         return self._move(velocity, angular_velocity, dt_s)

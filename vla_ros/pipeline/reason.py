@@ -34,7 +34,10 @@ class Reason(str, Enum):
     IMAGE_FUTURE = 'image_from_the_future', 'the image is stamped over 50 ms after now'
     ACTION_LATE = 'action_late', 'no chunk was received for action_timeout_s'
     OUTSIDE_WORKSPACE = 'target_outside_workspace', 'the target is outside the workspace'
+    JUMP = 'target_too_far', 'the target is over max_jump_m from the last pose'
     BAD_QUATERNION = 'action_quaternion_not_unit', 'the orientation is far from a unit quaternion'
+    PATH_SPENT = 'path_budget_spent', 'the task has moved the robot by max_path_m; it ends'
+    TIME_SPENT = 'time_budget_spent', 'the task has moved the robot for max_task_s; it ends'
     GRIPPER_RANGE = 'gripper_out_of_range', 'the gripper value is far outside 0 .. 1'
     # The task.
     NO_COMMAND = 'no_command', 'no command was given since the start or the last reset'
@@ -44,5 +47,22 @@ class Reason(str, Enum):
     COMMAND_NOT_UNDERSTOOD = 'command_not_understood', 'the command is no task of the policy'
     OBJECT_UNCLEAR = 'object_unclear', 'it is not clear which object or place is meant'
     OBJECT_NOT_SEEN = 'object_not_seen', 'the object or place meant is not in the picture'
+    UNCONFIRMED = 'awaiting_confirmation', 'the command waits for the user to enable motion'
+    SECOND_PUBLISHER = 'second_publisher', 'two nodes publish on a topic that moves the robot'
     DISABLED = 'disabled', 'motion was disabled'
     ESTOP = 'estop', 'the e-stop is latched until it is reset'
+
+
+#: With these a task has ended: only a new command moves the robot again.
+ENDINGS = (
+    Reason.NO_COMMAND,
+    Reason.STOPPED,
+    Reason.CANCELLED,
+    Reason.ESTOP,
+    Reason.DONE,
+    Reason.COMMAND_NOT_UNDERSTOOD,
+    Reason.OBJECT_UNCLEAR,
+    Reason.OBJECT_NOT_SEEN,
+    Reason.PATH_SPENT,
+    Reason.TIME_SPENT,
+)

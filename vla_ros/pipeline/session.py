@@ -28,16 +28,21 @@ class State(str, Enum):
 @dataclass(frozen=True)
 class Rules:
     """
-    When a task ends by itself.
+    When a task may begin to move and when it ends by itself.
 
     It has succeeded when the policy says so (a probability above ``termination_threshold``) in
     ``termination_count`` chunks in a row. It is refused when the policy refuses the command in
-    its first ``refusal_count`` chunks.
+    its first ``refusal_count`` chunks. With ``confirm_before_motion`` every new command waits
+    until motion is enabled. Speed then rises within ``enable_ramp_s``. An e-stop button that has
+    been heard once and then not for ``button_timeout_s`` counts as pressed.
     """
 
     termination_threshold: float = 0.5
     termination_count: int = 3
     refusal_count: int = 3
+    confirm_before_motion: bool = False
+    enable_ramp_s: float = 1.0
+    button_timeout_s: float = 0.5
 
 
 class Session:
@@ -48,7 +53,7 @@ class Session:
         self._barrier_ns = 0
         self._halt = Reason.NO_COMMAND
         self._gate = Reason.NO_ACTION
-        self._enabled = True
+        self._enabled = self._confirmed = True
         self._estopped = False
         self._above = self._refused = 0
         self._understood = False
@@ -76,11 +81,13 @@ class Session:
             return Reason.ESTOP
         if not self._has_task:
             return self._halt
-        return self._gate if self._enabled else Reason.DISABLED
+        if not self._enabled:
+            return Reason.DISABLED
+        return self._gate if self._confirmed else Reason.UNCONFIRMED
 
     @property
     def may_move(self) -> bool:
-        return self._has_task and self._enabled and not self._estopped
+        return self._has_task and self._enabled and self._confirmed and not self._estopped
 
     def serves(self, command_stamp_ns: int) -> bool:
         """Return whether the task at hand is that of the command with this identity."""
@@ -100,6 +107,7 @@ class Session:
         self.command, self.command_stamp_ns, self._barrier_ns = text, stamp_ns, stamp_ns
         self.progress, self._above, self._gate = 0.0, 0, Reason.NO_ACTION
         self._understood, self._refused = False, 0
+        self._confirmed = not self._rules.confirm_before_motion
         return True
 
     def stop(self, stamp_ns: int) -> None:
@@ -126,9 +134,15 @@ class Session:
         self._estopped = False
         return True
 
-    def enable(self, enabled: bool) -> None:
-        """Allow motion, or hold until allowed again; the task goes on afterwards."""
-        self._enabled = enabled
+    def enable(self, enabled: bool) -> bool:
+        """
+        Allow motion, or hold until allowed again; the task goes on afterwards.
+
+        Confirms the present task. Returns whether motion was not allowed before and is now.
+        """
+        was_allowed = self._enabled and self._confirmed
+        self._enabled, self._confirmed = enabled, self._confirmed or enabled
+        return enabled and not was_allowed
 
     def terminate(self, probability: float) -> None:
         """Count a chunk in which the policy rates the task as done with ``probability``."""
@@ -154,9 +168,11 @@ class Session:
             self._end(max(refusals, key=lambda reason: refusals[reason]), now_ns)
         return self._understood
 
-    def gated(self, reason: Reason) -> None:
-        """Note what the gate made of the last tick."""
+    def gated(self, reason: Reason, now_ns: int) -> None:
+        """Note what the gate made of the last tick; a spent budget ends the task."""
         self._gate = reason
+        if self._has_task and reason in (Reason.PATH_SPENT, Reason.TIME_SPENT):
+            self._end(reason, now_ns)
 
     def _end(self, reason: Reason, now_ns: int) -> None:
         self._has_task, self._halt = False, reason
