@@ -84,3 +84,11 @@ def test_failed_write_tells_what_to_do(tmp_path, code):
         paths.writing_to(tmp_path),
     ):
         raise OSError(code, os.strerror(code))
+
+
+def test_state_lies_in_ros_home(monkeypatch, tmp_path):
+    monkeypatch.setenv('ROS_HOME', str(tmp_path))
+    assert paths.state_dir() == tmp_path / 'vla_ros'
+    monkeypatch.delenv('ROS_HOME')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert paths.state_dir() == tmp_path / '.ros' / 'vla_ros'

@@ -3,6 +3,8 @@
 from dataclasses import replace
 import time
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -336,3 +338,55 @@ def test_a_tick_costs_well_below_a_millisecond(running):
     running.run(10.0)
     # 0.1 ms on an idle core, chunks included; the bar is for a busy one.
     assert (time.process_time() - started_s) / 500 < 0.5e-3
+
+
+events = st.sampled_from(
+    [
+        lambda b: b.controller.start('go', b.now.stamp_ns, b.now.stamp_ns),
+        lambda b: b.controller.stop(b.now.stamp_ns),
+        lambda b: b.controller.cancel(b.now.stamp_ns),
+        lambda b: b.controller.estop(b.now.stamp_ns),
+        lambda b: b.controller.reset(b.now),
+        lambda b: b.controller.enable(False, b.now.steady_s),
+        lambda b: b.controller.enable(True, b.now.steady_s),
+        lambda b: b.controller.press(True, b.now),
+        lambda b: b.controller.press(False, b.now),
+        lambda b: setattr(b.controller, 'rival', 'two'),
+        lambda b: setattr(b.controller, 'rival', ''),
+        lambda b: setattr(b, 'policy', {'goal': (0.55, 0.2, 0.3)}),
+        lambda b: setattr(b, 'policy', {'goal': (0.25, -0.2, 0.05)}),
+        lambda b: setattr(b, 'policy', {'goal': (0.4, 0.0, 0.9)}),
+        lambda b: setattr(b, 'policy', {'done': 1.0}),
+        lambda b: setattr(b, 'policy', {'refusals': (0.0, 0.9, 0.0)}),
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(events, st.integers(1, 20)), min_size=1, max_size=20), st.booleans())
+def test_whatever_happens_in_whatever_order_limits_and_latch_hold(story, confirm):
+    bench = Bench(confirm_before_motion=confirm)
+    controller = bench.controller
+    bench.command()
+    for event, ticks in story:
+        was_estopped = controller.state is State.ESTOPPED
+        before_ns = controller.command_stamp_ns
+        event(bench)
+        if was_estopped and controller.state is not State.ESTOPPED:
+            assert bench.seen() == (State.IDLE, Reason.NO_COMMAND)
+        if was_estopped:
+            assert controller.command_stamp_ns == before_ns
+        for i in range(ticks):
+            if i % 5 == 0:
+                bench.accept(**bench.policy)
+            output = bench.tick()
+            assert (controller.state is State.RUNNING) == (controller.reason is Reason.OK)
+            assert output.held or controller.reason in (Reason.OK, Reason.DONE)
+    velocity = np.diff(bench.path, axis=0) / TICK_S
+    acceleration = np.diff(velocity, axis=0) / TICK_S
+    assert np.linalg.norm(velocity, axis=1).max() <= LIMITS.max_speed_m_s + 1e-9
+    assert np.linalg.norm(acceleration, axis=1).max(initial=0.0) <= (
+        LIMITS.max_acceleration_m_s2 + 1e-6
+    )
+    assert (np.array(bench.path) >= LIMITS.workspace_min).all()
+    assert (np.array(bench.path) <= LIMITS.workspace_max).all()

@@ -1,0 +1,85 @@
+"""Every parameter of every node, given what it does not take."""
+
+from dataclasses import fields
+import math
+
+import pytest
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.nodes.params import declare, NODE_PARAMS, PoseParams
+from vla_ros.nodes.pose_node import PoseNode
+
+pytestmark = pytest.mark.ros
+
+#: Of another type than the parameter's, by the type of its default.
+WRONG_TYPES = {
+    int: ['1', 1.0, True, [1], [1.0]],
+    float: ['1.0', 1, True, [1.0], ['a']],
+    bool: ['true', 1, 0.0, [True]],
+    str: [1, 1.0, True, ['raw']],
+    tuple: [1.0, 'a', True, ['a'], [1, 2, 3]],
+}
+ALL = [
+    pytest.param(cls, f, id=f'{node}.{f.name}')
+    for node, cls in NODE_PARAMS.items()
+    for f in fields(cls)
+]
+
+
+def declared(graph, cls: type, name: str, value: object):
+    node = graph.add(
+        Node('tried', parameter_overrides=[Parameter(name, value=value)], enable_rosout=False)
+    )
+    try:
+        return getattr(declare(node, cls), name)
+    finally:
+        graph.remove(node)
+
+
+def beyond(f) -> list[object]:
+    low, high = f.metadata['ge'], f.metadata['le']
+    if isinstance(f.default, float):
+        way = high - low
+        return [math.nan, math.inf, -math.inf, low - 0.01 * way, high + 0.01 * way, -1e300]
+    return [low - 1, high + 1, -(2**62), 2**62]
+
+
+@pytest.mark.parametrize(('cls', 'f'), ALL)
+def test_what_is_not_valid_is_refused_at_the_start_and_named(graph, cls, f):
+    bad = list(WRONG_TYPES[type(getattr(cls(), f.name))])
+    if 'ge' in f.metadata:
+        bad += beyond(f)
+    if 'one_of' in f.metadata:
+        bad += ['', 'none of these', f.metadata['one_of'][0].upper()]
+    for value in bad:
+        with pytest.raises(ConfigurationError, match=f'tried: parameter {f.name}'):
+            declared(graph, cls, f.name, value)
+
+
+@pytest.mark.parametrize(('cls', 'f'), [p for p in ALL if 'ge' in p.values[1].metadata])
+def test_the_ends_of_the_range_are_valid(graph, cls, f):
+    for value in (f.metadata['ge'], f.metadata['le']):
+        assert declared(graph, cls, f.name, value) == value
+
+
+def test_every_number_of_the_pose_node_has_a_range():
+    numbers = [f for f in fields(PoseParams) if isinstance(f.default, float)]
+    assert all('ge' in f.metadata for f in numbers)
+
+
+@pytest.mark.parametrize(
+    ('low', 'high'),
+    [
+        ([0.2, -0.3, 0.4], [0.6, 0.3, 0.0]),
+        ([0.2, -0.3], [0.6, 0.3]),
+        ([0.2, -0.3, math.nan], [0.6, 0.3, 0.4]),
+        ([0.2, -0.3, 0.0], [0.6, 0.3, math.inf]),
+        ([math.nan], [math.nan]),
+    ],
+)
+def test_a_workspace_that_is_no_box_is_refused_with_the_fix(graph, low, high):
+    corners = [Parameter('workspace_min', value=low), Parameter('workspace_max', value=high)]
+    with pytest.raises(ConfigurationError, match='give both as x, y, z in metres'):
+        PoseNode(parameter_overrides=corners)
