@@ -1,4 +1,4 @@
-"""``vla-ros demos``: the scripted expert's demonstrations, without training on them."""
+"""``vla-ros demos``: the scripted expert's demonstrations as a LeRobot dataset."""
 
 from __future__ import annotations
 
@@ -6,25 +6,73 @@ import argparse
 import os
 from pathlib import Path
 
+from vla_ros.errors import ConfigurationError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--name', default='tabletop', help='of the run that they are for')
-    parser.add_argument('--config', type=Path, help='YAML over config/train/default.yaml')
-    parser.add_argument('--episodes', type=int, help='instead of the configured number')
-    parser.add_argument('--seed', type=int, help='instead of the configured one')
-    parser.add_argument('--runs', type=Path, default=Path('runs'), help='folder of all runs')
+    parser.add_argument('--episodes', type=int, default=100, help='how many, of all tasks in turn')
+    parser.add_argument('--seed', type=int, default=0, help='of scenes, tasks and words')
+    parser.add_argument(
+        '--split',
+        choices=('train', 'validation', 'test'),
+        default='train',
+        help='whose sentence patterns and words the commands are made of',
+    )
+    parser.add_argument('--image-size', type=int, default=96, help='pixels of a side')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    parser.add_argument(
+        '--out',
+        '--dataset',
+        dest='folder',
+        metavar='FOLDER',
+        type=Path,
+        default=Path('runs/demos'),
+        help='folder of the dataset; what an interrupted call left there is kept',
+    )
+    parser.add_argument(
+        '--replay',
+        metavar='EPISODE',
+        type=int,
+        help='play an episode of the dataset back instead; exit code 0 if it succeeds again',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    from vla_ros.training.collection import collect, load_frames
-    from vla_ros.training.config import load_config
+    return _record(args) if args.replay is None else _replay(args.folder, args.replay)
 
-    config = load_config(args.config)
-    episodes = config.episodes if args.episodes is None else args.episodes
-    seed = config.seed if args.seed is None else args.seed
-    folder = args.runs / args.name / 'demonstrations'
-    shards = collect(folder, config.demonstrations, episodes, seed, args.workers)
-    frames = sum(len(shard) for shard in load_frames(shards, config.demonstrations))
-    print(f'{frames} frames of {episodes} episodes in {folder}')
+
+def _record(args: argparse.Namespace) -> int:
+    for name, least in (('episodes', 1), ('seed', 0), ('image_size', 16), ('workers', 1)):
+        if getattr(args, name) < least:
+            raise ConfigurationError(
+                f'--{name.replace("_", "-")} is {getattr(args, name)}; valid: {least} and more'
+            )
+    from vla_ros.training.recording import record, Recording
+
+    recording = Recording(args.seed, args.split, args.image_size)
+    record(args.folder, recording, args.episodes, args.workers)
+    print(f'{args.episodes} episodes in {args.folder}')
     return 0
+
+
+def _replay(folder: Path, index: int) -> int:
+    from vla_ros.training.lerobot import FPS, read_episode
+    from vla_ros.training.recording import read_recording, Recording, replay
+
+    episode = read_episode(folder, index)
+    result = replay(episode)
+    print(
+        f'episode {index}: {episode.text!r} ({episode.task.key}), '
+        f'{len(episode.actions) / FPS:.1f} s: {"success" if result.success else "FAILED"}, '
+        f'at most {result.error_m * 1e3:.2f} mm from the recording'
+    )
+    if result.success:
+        return 0
+    there = read_recording(folder)
+    here = Recording(there.seed, there.split, there.image_size_px)
+    if here != there:
+        print(
+            f'recorded with vla_ros {there.vla_ros} and mujoco {there.mujoco}; '
+            f'here are {here.vla_ros} and {here.mujoco}'
+        )
+    return 1
