@@ -3,6 +3,7 @@ import json
 from geometry_msgs.msg import PoseStamped
 import numpy as np
 import pytest
+from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
@@ -21,7 +22,8 @@ from vla_ros.nodes.conversions import (
 from vla_ros.nodes.sim_node import SimNode
 from vla_ros.pipeline.image import decode_rgb
 from vla_ros.sim.environment import TabletopEnv
-from vla_ros.sim.scene import COLOURS
+from vla_ros.sim.scene import COLOURS, sample_scene
+from vla_ros.sim.scene_json import scene_to_json
 
 pytestmark = pytest.mark.ros
 
@@ -136,6 +138,32 @@ def test_reset_shows_the_scene_of_the_next_seed(graph):
     graph.until(lambda: states and state(states[-1])['seed'] == 4)
     scene = TabletopEnv(32, seed=4).scene
     assert set(state(states[-1])['objects']) == {spec.name for spec in scene.objects}
+
+
+def set_scene(graph, text):
+    value = Parameter('scene', value=text).to_parameter_msg()
+    request = SetParameters.Request(parameters=[value])
+    return graph.call(SetParameters, '/sim/set_parameters', request).results[0]
+
+
+def test_reset_shows_the_scene_that_was_set(graph):
+    node = sim_node(graph)
+    states = graph.listen(wiring.SIM_STATE)
+    scene = sample_scene(np.random.default_rng(7))
+    assert set_scene(graph, scene_to_json(scene)).successful
+    graph.call(Trigger, '/sim/reset', Trigger.Request())
+    assert node._env.scene == scene
+    graph.until(lambda: states and state(states[-1])['seed'] == 4)
+    assert set(state(states[-1])['objects']) == {spec.name for spec in scene.objects}
+
+
+def test_a_scene_that_cannot_be_built_is_refused(graph):
+    sim_node(graph)
+    result = set_scene(graph, '{"objects": []}')
+    assert not result.successful
+    assert result.reason.startswith('scene: zones is missing')
+    with pytest.raises(ConfigurationError, match='scene:'):
+        sim_node(graph, scene='no JSON')
 
 
 def test_the_state_names_every_task_that_can_be_asked(graph):

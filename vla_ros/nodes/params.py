@@ -230,6 +230,12 @@ class MarkerParams:
 @dataclass(frozen=True)
 class SimParams:
     seed: int = param(0, 'seed of the first scene; reset counts on from it', ge=0, le=2**31 - 1)
+    scene: str = param(
+        '',
+        'scene of the start and of every reset, as JSON (vla_ros/sim/scene_json.py); empty: that '
+        'of the seed',
+        tunable=True,
+    )
     image_width: int = param(192, 'width of camera/image_raw', ge=32, le=1920)
     image_height: int = param(192, 'height of camera/image_raw', ge=32, le=1080)
     camera_rate_hz: float = param(

@@ -4,7 +4,7 @@ The simulated camera and robot, in place of real ones.
 Subscribes: robot_action, gripper_action
 Publishes: camera/image_raw, camera/camera_info, camera/pose, robot_pose, gripper_state, sim/state,
     diagnostics, and /clock if ``publish_clock``
-Serves: ~/reset (the scene of the next seed)
+Serves: ~/reset (the scene of the next seed, or that of the parameter ``scene``)
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any
 from geometry_msgs.msg import PoseStamped
 import numpy as np
 from numpy.typing import NDArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMessage
 from std_msgs.msg import Float32, String
 from std_srvs.srv import Trigger
@@ -42,6 +44,7 @@ from vla_ros.nodes.runner import run
 from vla_ros.sim.background import BackgroundCamera
 from vla_ros.sim.environment import CONTROL_DT_S, TabletopEnv
 from vla_ros.sim.ground_truth import ground_truth
+from vla_ros.sim.scene_json import scene_from_json
 
 STATE_RATE_HZ = 10.0
 #: After a longer stall the simulation goes on from there instead of catching up in a burst.
@@ -64,7 +67,7 @@ class SimNode(Node):
         self._env = self._make_env()
         self._camera = BackgroundCamera(self._make_env, self._publish_picture)
         self._pictures, self._actions = Stream(), Stream()
-        self._hold()
+        self._build_scene()
 
         self._image = wiring.IMAGE_RAW.publisher(self)
         self._camera_info = wiring.CAMERA_INFO.publisher(self)
@@ -77,6 +80,7 @@ class SimNode(Node):
         wiring.GRIPPER_ACTION.subscription(self, self._on_gripper)
         wiring.SIM_RESET.serve(self, self._on_reset)
         report_health(self, self._health)
+        self.add_on_set_parameters_callback(self._on_parameters)
 
         self._ticks = 0
         self._tick_period_s = CONTROL_DT_S / self._params.real_time_factor
@@ -102,7 +106,10 @@ class SimNode(Node):
         # Counted here, for the environment's own time starts again at each reset.
         return round(self._ticks * CONTROL_DT_S * 1e9)
 
-    def _hold(self) -> None:
+    def _build_scene(self) -> None:
+        text = self.get_parameter('scene').value
+        self._env.reset(self._seed, scene_from_json(text) if text else None)
+        self._camera.reset(self._env.scene)
         self._target, self._gripper = self._env.end_effector, 0.0
         self._follows = False
 
@@ -133,14 +140,20 @@ class SimNode(Node):
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._seed += 1
-        self._env.reset(self._seed)
-        self._camera.reset(self._env.scene)
-        self._hold()
+        self._build_scene()
         self._publish_camera_pose()
         self._publish_state()
         self.get_logger().info(f'scene of seed {self._seed}')
         response.success, response.message = True, f'seed {self._seed}'
         return response
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        try:
+            for text in (p.value for p in parameters if p.name == 'scene' and p.value):
+                scene_from_json(text)
+        except ConfigurationError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
 
     def _on_timer(self) -> None:
         late_s = time.monotonic() - self._due_s
