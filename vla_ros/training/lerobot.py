@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import GRIPPER_CHANNEL, POSE_CHANNELS, STATE_CHANNELS
-from vla_ros.pipeline.strict_json import parse
 from vla_ros.sim.scene import SceneSpec
+from vla_ros.sim.scene_json import scene_from_json, scene_to_json
 from vla_ros.sim.tasks import Task
 from vla_ros.training.lerobot_stats import aggregate, feature_stats, image_stats, Stats
 
@@ -103,7 +103,7 @@ def write_part(path: Path, episode: Episode) -> None:
     about = {
         'task': asdict(episode.task),
         'text': episode.text,
-        'scene': asdict(episode.scene),
+        'scene': scene_to_json(episode.scene),
         'image_stats': image_stats(episode.images),
     }
     schema = _schema({k: v for k, v in features(size).items() if k in columns})
@@ -147,7 +147,7 @@ def merge(folder: Path, parts: Sequence[Path], split: str, image_size_px: int) -
                 'tasks': [about['text']],
                 'length': n,
                 'task_key': Task(**about['task']).key,
-                'scene': json.dumps(about['scene']),
+                'scene': about['scene'],
                 **files.write(table),
                 'dataset_from_index': start,
                 'dataset_to_index': start + n,
@@ -203,7 +203,7 @@ def read_episode(folder: Path, index: int) -> Episode:
     return Episode(
         task=Task(kind, name, zone or None),
         text=row['tasks'][0],
-        scene=parse(SceneSpec, json.loads(row['scene'])),
+        scene=scene_from_json(row['scene']),
         images=np.stack([_pixels(cell['bytes']) for cell in table[IMAGE].to_pylist()]),
         states=_array(table, STATE),
         actions=_array(table, ACTION),
