@@ -114,11 +114,14 @@ def test_chunks_that_are_not_played_are_named(running):
     assert running.accept(refusals=(0.0, 0.6, 0.0)) == 'chunk_that_refuses'
 
 
-def test_a_refusal_that_is_no_number_is_an_error_and_counts_for_nothing(bench):
+@pytest.mark.parametrize(
+    'values', [np.full((10, len(CHANNELS)), np.nan), np.zeros((0, len(CHANNELS))), np.zeros(3)]
+)
+def test_a_malformed_chunk_is_an_error_and_refuses_nothing(bench, values):
     bench.command()
     for _ in range(5):
-        with pytest.raises(ValueError, match='refusal'):
-            bench.accept(refusals=(np.nan, 0.0, 0.0))
+        with pytest.raises(ValueError, match='shape|finite'):
+            bench.controller.accept(replace(bench.chunk(), values=values), bench.now)
     assert bench.seen() == (State.HOLDING, Reason.NO_ACTION)
 
 

@@ -148,6 +148,20 @@ class ChunkPlayer:
             self._tracks.popleft()
 
 
+def check_chunk(chunk: ActionChunk) -> None:
+    """Raise ValueError, naming the fault, unless every value is usable but for the rotations."""
+    values = np.asarray(chunk.values)
+    if values.ndim != 2 or len(values) < 1 or values.shape[1] != len(chunk.channels):
+        raise ValueError(f'values have shape {values.shape} for {len(chunk.channels)} channels')
+    missing = [name for name in POSE_CHANNELS if name not in chunk.channels]
+    if missing:
+        raise ValueError(f'channels missing: {", ".join(missing)}')
+    if not (values.dtype.kind in 'fiu' and np.isfinite(values).all()):
+        raise ValueError('a value is not a finite number')
+    if not 0.0 < chunk.dt_s < np.inf:
+        raise ValueError(f'rows are {chunk.dt_s} s apart')
+
+
 @dataclass(frozen=True, eq=False)
 class _Track:
     """
@@ -169,21 +183,11 @@ class _Track:
 
     @staticmethod
     def of(chunk: ActionChunk, now: Instant, is_cubic: bool) -> _Track:
-        values = np.asarray(chunk.values)
-        if values.ndim != 2 or len(values) < 1 or values.shape[1] != len(chunk.channels):
-            raise ValueError(
-                f'values have shape {values.shape} for {len(chunk.channels)} channels'
-            )
-        missing = [name for name in POSE_CHANNELS if name not in chunk.channels]
-        if missing:
-            raise ValueError(f'channels missing: {", ".join(missing)}')
-        if not (values.dtype.kind in 'fiu' and np.isfinite(values).all()):
-            raise ValueError('a value is not a finite number')
-        if not 0.0 < chunk.dt_s < np.inf:
-            raise ValueError(f'rows are {chunk.dt_s} s apart')
+        check_chunk(chunk)
         pose = np.stack([chunk.column(name) for name in POSE_CHANNELS], axis=1)
         positions = pose[:, :3]
-        ends = 2.0 * positions[[0, -1]] - positions[[1, -2]] if len(values) > 1 else positions
+        is_one = len(positions) == 1
+        ends = positions if is_one else 2.0 * positions[[0, -1]] - positions[[1, -2]]
         has_gripper = GRIPPER_CHANNEL in chunk.channels
         return _Track(
             positions=positions,

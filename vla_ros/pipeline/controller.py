@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from vla_ros.interfaces import ActionChunk, REFUSAL_CHANNELS, TERMINATION_CHANNEL
-from vla_ros.pipeline.chunk import ChunkPlayer, Playback
+from vla_ros.pipeline.chunk import check_chunk, ChunkPlayer, Playback
 from vla_ros.pipeline.gate import Candidate, Gate, GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.reason import Reason
@@ -141,6 +141,7 @@ class Controller:
         """
         if not self._session.serves(chunk.command_stamp_ns):
             return 'chunk_of_another_command'
+        check_chunk(chunk)
         if self.rival:
             return 'chunk_beside_second_publisher'
         refusals = {
@@ -148,8 +149,6 @@ class Controller:
             for channel, reason in _REFUSAL_REASONS.items()
             if channel in chunk.channels
         }
-        if not math.isfinite(sum(refusals.values())):
-            raise ValueError('a refusal is not a finite number')
         if not self._session.understands(refusals, now.stamp_ns):
             return 'chunk_that_refuses'
         if not self._player.accept(chunk, now):
