@@ -8,12 +8,12 @@ al. 2011).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vla_ros.geometry import Array, Pose, quaternion_from_axis_angle, quaternion_multiply
-from vla_ros.sim.environment import GRIPPER_DOWN, TabletopEnv
+from vla_ros.sim.environment import GRIPPER_DOWN, TabletopEnv, WORKSPACE_MAX, WORKSPACE_MIN
 from vla_ros.sim.scene import OBJECT_RADIUS_M
 from vla_ros.sim.tasks import in_zone, succeeded, Task
 
@@ -27,6 +27,7 @@ PUSH_M = 0.022
 RETREAT_M = 0.11
 
 _BEHIND_M = OBJECT_RADIUS_M + 0.032  # from the object's centre to the gripper that pushes it
+_PUSHED_M = 0.048  # so near to the middle of the zone is in it
 _OPEN, _CLOSED = 0.0, 1.0
 
 
@@ -55,6 +56,12 @@ def gripper_down(yaw_rad: float) -> Array:
 
 def waypoint(env: TabletopEnv, task: Task) -> Waypoint:
     """Return what an expert would do next for ``task`` in the environment's current state."""
+    goal = _waypoint(env, task)
+    # What has rolled out of reach is approached as far as the robot may go.
+    return replace(goal, position=np.clip(goal.position, WORKSPACE_MIN, WORKSPACE_MAX))
+
+
+def _waypoint(env: TabletopEnv, task: Task) -> Waypoint:
     held = _held_object(env)
     if held is not None and (held != task.object or task.kind in ('point', 'push')):
         return _set_down(env)
@@ -157,15 +164,16 @@ def _push(env: TabletopEnv, task: Task) -> Waypoint:
     zone = env.scene.zone(task.zone)
     goal = np.array([zone.x, zone.y])
     distance = float(np.hypot(*(goal - place)))
+    # Well inside the rim, so that a policy that sees it a little off is right as well.
+    done = distance < _PUSHED_M and succeeded(env, task)
     if distance < 0.035:
-        retreat = np.array([p[0], p[1], RETREAT_M])
-        return Waypoint(retreat, 0.0, _CLOSED, done=succeeded(env, task))
+        return Waypoint(np.array([p[0], p[1], RETREAT_M]), 0.0, _CLOSED, done)
     along = (goal - place) / distance
     offset = p[:2] - place
     ahead = float(offset @ along)
     aside = float(abs(offset @ np.array([-along[1], along[0]])))
     gripper = _CLOSED if _clear_of_objects(env) else _OPEN
     if ahead < -0.02 and ahead > -_BEHIND_M - 0.03 and aside < 0.012 and p[2] < PUSH_M + 0.02:
-        return Waypoint(np.append(goal - along * 0.030, PUSH_M), 0.0, _CLOSED)
+        return Waypoint(np.append(goal - along * 0.030, PUSH_M), 0.0, _CLOSED, done)
     position, _ = _above(env, place - along * _BEHIND_M, PUSH_M, HOVER_M)
-    return Waypoint(position, 0.0, gripper)
+    return Waypoint(position, 0.0, gripper, done)

@@ -25,6 +25,10 @@ COLOURS: dict[str, tuple[float, float, float]] = {
 SHAPES = ('block', 'cylinder', 'ball')
 OBJECT_NAMES = tuple(f'{colour} {shape}' for colour in COLOURS for shape in SHAPES)
 
+#: Objects that demonstrations never show: whether a policy puts colour and shape together is
+#: measured on them.
+HELD_OUT_PAIRS = ('green ball', 'purple block', 'orange cylinder')
+
 #: Half extent of every object, and the height of each shape's centre above the table.
 OBJECT_RADIUS_M = 0.022
 CENTRE_HEIGHT_M = {'block': 0.022, 'cylinder': 0.026, 'ball': 0.022}

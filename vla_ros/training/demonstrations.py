@@ -24,7 +24,7 @@ from vla_ros.models.layers.straight_move import StraightMove
 from vla_ros.pipeline.image import fit
 from vla_ros.sim.environment import TabletopEnv
 from vla_ros.sim.expert import Waypoint, waypoint
-from vla_ros.sim.scene import COLOURS, OBJECT_NAMES, sample_scene
+from vla_ros.sim.scene import COLOURS, HELD_OUT_PAIRS, OBJECT_NAMES, sample_scene
 from vla_ros.sim.tasks import KINDS, possible_tasks, Task
 
 ZONE_NAMES = tuple(COLOURS)
@@ -167,7 +167,7 @@ def episode(
     ``env`` is reset to a new scene. It goes on with another task once one is done, and now and
     then in the middle of one.
     """
-    env.reset(scene=sample_scene(rng))
+    env.reset(scene=sample_scene(rng, forbidden_objects=HELD_OUT_PAIRS))
     loop = ClosedLoop(env, latency_s=rng.uniform(0.0, config.max_latency_s))
     tasks = possible_tasks(env.scene)
     task, done_s = draw_task(tasks, rng), 0.0
