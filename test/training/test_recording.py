@@ -6,6 +6,7 @@ import pytest
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.sim.environment import TabletopEnv
+from vla_ros.sim.scene import HELD_OUT_PAIRS
 from vla_ros.training import recording as module
 from vla_ros.training.lerobot import Episode, merge, read_episode
 from vla_ros.training.recording import record, record_episode, Recording, replay
@@ -64,13 +65,28 @@ def test_the_tasks_come_in_turn():
     assert kinds == ['point', 'pick', 'point']
 
 
-def test_a_split_changes_the_words_alone():
+def test_other_words_do_not_change_the_motion():
     env = TabletopEnv(16)
-    episodes = [
-        record_episode(env, replace(RECORDING, split=split), 0) for split in ('train', 'test')
-    ]
-    assert episodes[0].text != episodes[1].text
-    np.testing.assert_array_equal(episodes[0].actions, episodes[1].actions)
+    train, validation = (
+        record_episode(env, replace(RECORDING, split=split), 0)
+        for split in ('train', 'validation')
+    )
+    assert train.text != validation.text
+    np.testing.assert_array_equal(train.actions, validation.actions)
+
+
+@pytest.mark.parametrize('split', ['train', 'validation'])
+def test_held_out_objects_are_not_shown(split: str):
+    env, recording = TabletopEnv(16), replace(RECORDING, split=split)
+    scenes = [record_episode(env, recording, 4 * i).scene for i in range(5)]
+    shown = {spec.name for scene in scenes for spec in scene.objects}
+    assert not shown & set(HELD_OUT_PAIRS)
+
+
+def test_the_split_test_asks_for_held_out_objects():
+    env, recording = TabletopEnv(16), replace(RECORDING, split='test')
+    asked = {record_episode(env, recording, i).task.object for i in range(2)}
+    assert asked <= set(HELD_OUT_PAIRS)
 
 
 def test_another_seed_gives_another_scene():

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--split',
         choices=('train', 'validation', 'test'),
         default='train',
-        help='whose sentence patterns and words the commands are made of',
+        help='whose sentence patterns, words and objects the commands are made of',
     )
     parser.add_argument('--image-size', type=int, default=96, help='pixels of a side')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')

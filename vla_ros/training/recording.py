@@ -30,7 +30,7 @@ from vla_ros.pipeline.motion import Limits, MotionLimiter
 from vla_ros.pipeline.strict_json import read_json
 from vla_ros.sim.environment import CONTROL_DT_S, TabletopEnv, WORKSPACE_MAX, WORKSPACE_MIN
 from vla_ros.sim.expert import waypoint
-from vla_ros.sim.scene import sample_scene, SceneSpec
+from vla_ros.sim.scene import HELD_OUT_PAIRS, sample_scene, SceneSpec
 from vla_ros.sim.tasks import KINDS, possible_tasks, succeeded, Task, TIME_LIMIT_S
 from vla_ros.training.grammar import sentence
 from vla_ros.training.lerobot import Episode, FPS, INFO_PATH, merge, write_part
@@ -45,7 +45,7 @@ class Recording:
     """
     All that the episodes of a dataset follow from.
 
-    ``split`` is that of the sentences. Physics may differ between versions of MuJoCo.
+    ``split`` is that of the sentences and objects. Physics may differ between versions of MuJoCo.
     """
 
     seed: int
@@ -58,13 +58,12 @@ class Recording:
 def record_episode(env: TabletopEnv, recording: Recording, index: int) -> Episode:
     """Return the episode of that index, in which the expert succeeds."""
     rng = np.random.default_rng((recording.seed, index))
-    # The words have a generator of their own: the robot moves the same in every split.
+    # Of their own: the robot moves the same whatever is said.
     words = np.random.default_rng((recording.seed, index, 1))
-    kind = KINDS[index % len(KINDS)]
     while True:
-        scene = sample_scene(rng)
+        scene, tasks = _draw(rng, KINDS[index % len(KINDS)], recording.split)
         env.reset(scene=scene)
-        tasks = [task for task in possible_tasks(scene, (kind,)) if not succeeded(env, task)]
+        tasks = [task for task in tasks if not succeeded(env, task)]
         if not tasks:
             continue
         task = tasks[int(rng.integers(len(tasks)))]
@@ -72,6 +71,16 @@ def record_episode(env: TabletopEnv, recording: Recording, index: int) -> Episod
         episode = _demonstrate(env, scene, task, text)
         if episode.success[-1]:
             return episode
+
+
+def _draw(rng: np.random.Generator, kind: str, split: str) -> tuple[SceneSpec, list[Task]]:
+    """Return a scene and tasks in it: with held-out objects for the split test, else without."""
+    if split != 'test':
+        scene = sample_scene(rng, forbidden_objects=HELD_OUT_PAIRS)
+        return scene, possible_tasks(scene, (kind,))
+    name = HELD_OUT_PAIRS[int(rng.integers(len(HELD_OUT_PAIRS)))]
+    scene = sample_scene(rng, required_objects=(name,))
+    return scene, [task for task in possible_tasks(scene, (kind,)) if task.object == name]
 
 
 def _demonstrate(env: TabletopEnv, scene: SceneSpec, task: Task, text: str) -> Episode:
