@@ -2,21 +2,22 @@ import numpy as np
 import pytest
 import torch
 
-from vla_ros.evaluation.closed_loop import measured_state
-from vla_ros.evaluation.rollouts import Episode, EpisodeSpec, rollout, success_rates
+from vla_ros.evaluation.rollouts import Roller
+from vla_ros.evaluation.splits import build, Spec
 from vla_ros.interfaces import (
     ActionChunk,
     GRIPPER_CHANNEL,
     PolicyResult,
     POSE_CHANNELS,
+    REFUSAL_CHANNELS,
     TERMINATION_CHANNEL,
 )
 from vla_ros.models.layers.straight_move import StraightMove
-from vla_ros.sim.environment import TabletopEnv
 from vla_ros.sim.expert import waypoint
-from vla_ros.sim.tasks import KINDS, succeeded, Task
+from vla_ros.sim.tasks import Task
 
-CHANNELS = (*POSE_CHANNELS, GRIPPER_CHANNEL, TERMINATION_CHANNEL)
+CHANNELS = (*POSE_CHANNELS, GRIPPER_CHANNEL, TERMINATION_CHANNEL, *REFUSAL_CHANNELS)
+GRID = (24, 24)
 
 
 class Encoder:
@@ -25,16 +26,23 @@ class Encoder:
 
 
 class Cheat:
-    """A policy that asks the expert; ``done`` None leaves termination to it as well."""
+    """
+    A policy that asks the expert and looks at the object.
 
-    def __init__(self, env, task, done=None):
-        self.env, self.task, self.done = env, task, done
+    ``done`` None leaves termination to the expert as well; ``refusal`` is that of an object that
+    is not seen.
+    """
+
+    def __init__(self, done=None, refusal=0.0):
+        self.done, self.refusal = done, refusal
         self.move = StraightMove(10, 0.1, 0.23, 0.5)
+        self.seen = []
 
     def reset(self):
-        pass
+        self.seen = []
 
     def infer(self, observation):
+        self.seen.append(observation)
         goal = waypoint(self.env, self.task)
         values = self.move(
             torch.from_numpy(observation.state)[None],
@@ -43,67 +51,104 @@ class Cheat:
             torch.tensor([goal.gripper]),
         )[0].double()
         done = goal.done if self.done is None else self.done
-        values = np.column_stack([values.numpy(), np.full(10, float(done))])
-        chunk = ActionChunk(observation.stamp_ns, 1, 'base_link', CHANNELS, values, 0.1)
-        return PolicyResult(chunk, np.zeros((2, 4, 4), np.float32), np.zeros(5, np.float32))
+        ends = np.tile([float(done), 0.0, 0.0, self.refusal], (10, 1))
+        chunk = ActionChunk(
+            observation.stamp_ns,
+            observation.command.stamp_ns,
+            'base_link',
+            CHANNELS,
+            np.column_stack([values.numpy(), ends]),
+            0.1,
+        )
+        attention = np.zeros((2, *GRID), np.float32)
+        camera = self.env.camera.resized(*GRID)
+        u, v = camera.project(self.env.object_position(self.task.object))[0]
+        attention[1, round(v), round(u)] = 1.0
+        return PolicyResult(chunk, attention, np.zeros(5, np.float32))
 
 
-@pytest.fixture(scope='module')
-def env():
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
     torch.set_num_threads(1)
-    return TabletopEnv(16)
 
 
-def run(env, done=None, kind='point', on_frame=None):
-    task, text = EpisodeSpec(kind, 3).build(env)
-    return rollout(env, Cheat(env, task, done), Encoder(), task, text, on_frame=on_frame)
+def cheating(spec, **options):
+    """Return a roller of the expert, who does the task of ``spec`` or else picks something."""
+    cheat = Cheat(**options)
+    roller = Roller(cheat, Encoder(), (24, 24))
+    trial = build(spec)
+    cheat.env, cheat.task = roller.env, trial.task or Task('pick', trial.scene.objects[0].name)
+    return roller, cheat
 
 
-def test_the_expert_as_a_policy_succeeds_and_stops(env):
-    episode = run(env)
+def run(spec, **options):
+    roller, cheat = cheating(spec, **options)
+    return roller.run(spec), cheat
+
+
+def test_the_expert_as_a_policy_succeeds_and_stops():
+    episode, cheat = run(Spec('known', 'point', 3))
     assert episode.success
     assert episode.stopped
+    assert not episode.false_stop
     assert 0.0 < episode.seconds < 8.0
     assert episode.path_m > 0.0
+    assert episode.film is None
+    assert cheat.seen[0].images.shape == (1, 24, 24, 3)
 
 
-def test_success_counts_even_if_the_policy_does_not_say_so(env):
-    episode = run(env, done=False)
+def test_where_it_looks_is_counted_until_it_touches():
+    episode, cheat = run(Spec('known', 'pick', 3))
+    assert episode.success
+    assert 5 < episode.on_object == episode.frames < len(cheat.seen)
+
+
+def test_motion_stays_within_the_limits():
+    episode, _ = run(Spec('known', 'push', 3))
+    assert 0.1 < episode.motion.speed_m_s <= 0.25 + 1e-6
+    assert episode.motion.outside_m == 0.0
+
+
+def test_success_counts_even_if_the_policy_does_not_say_so():
+    episode, _ = run(Spec('known', 'point', 3), done=False)
     assert episode.success
     assert not episode.stopped
 
 
-def test_saying_done_too_early_is_a_failure(env):
-    episode = run(env, done=True)
+def test_saying_done_too_early_is_a_failure_and_is_filmed():
+    episode, _ = run(Spec('known', 'point', 3), done=True)
     assert not episode.success
-    assert episode.stopped
-    assert episode.seconds < 0.5
+    assert episode.false_stop
+    assert episode.seconds < 1.0
+    assert len(episode.film.camera) == len(episode.film.attention) == 6
+    assert 'task_done' in episode.film.outcome
 
 
-def test_every_picture_is_shown(env):
-    shapes = []
-    run(env, done=True, on_frame=lambda image, result: shapes.append(image.shape))
-    assert shapes == [(16, 16, 3)] * 3
+def test_a_refused_command_moves_nothing_and_says_why():
+    episode, _ = run(Spec('refuse', 'absent object', 0), refusal=0.9)
+    assert episode.success
+    assert episode.path_m < 0.001
+    assert episode.reason == 'object_not_seen'
 
 
-@pytest.mark.parametrize('kind', KINDS)
-def test_a_spec_always_builds_the_same_unfulfilled_task(env, kind):
-    first = EpisodeSpec(kind, 11).build(env)
-    scene, state = env.scene, measured_state(env)
-    assert not succeeded(env, first[0])
-    assert EpisodeSpec(kind, 11).build(env) == first
-    assert env.scene == scene
-    np.testing.assert_array_equal(measured_state(env), state)
+def test_an_empty_command_never_reaches_the_policy():
+    episode, cheat = run(Spec('refuse', 'empty', 0))
+    assert episode.success
+    assert cheat.seen == []
 
 
-def test_rates_are_by_kind_and_in_all():
-    def episode(kind, success):
-        task = Task(kind, 'red block', 'green' if kind == 'put' else None)
-        return Episode(task, '', 0, success, True, 1.0, 0.1)
+def test_obeying_what_should_be_refused_is_a_failure():
+    episode, _ = run(Spec('refuse', 'nonsense', 0))
+    assert not episode.success
 
-    rates = success_rates([episode('pick', True), episode('pick', False), episode('put', True)])
-    assert {name: rate.success for name, rate in rates.items()} == {
-        'pick': 0.5,
-        'put': 1.0,
-        'all': pytest.approx(2 / 3),
-    }
+
+def test_a_dropped_camera_shows_the_policy_nothing_for_a_while():
+    _, cheat = run(Spec('disturbed', 'camera dropped', 0))
+    stamps_s = np.diff([observation.stamp_ns for observation in cheat.seen]) * 1e-9
+    assert stamps_s.max() == pytest.approx(0.6)
+
+
+def test_the_refusal_at_the_first_look_is_that_of_all_reasons():
+    spec = Spec('known', 'pick', 0)
+    roller, _ = cheating(spec, refusal=0.7)
+    assert roller.refusal(build(spec)) == pytest.approx(0.7)

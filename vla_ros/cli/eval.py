@@ -1,59 +1,216 @@
-"""``vla-ros eval``: how often a policy succeeds on new scenes."""
+"""``vla-ros eval``: how well a policy does what it is told, with numbers that can be repeated."""
 
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vla_ros.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from vla_ros.evaluation.episodes import Episode
+    from vla_ros.evaluation.report import Report
+    from vla_ros.evaluation.splits import Spec
+
+ALL = 'all'
+READY_TIMEOUT_S = 90.0
+#: Failures shown in a picture: in the folder of --out, and in the card.
+_SHOWN, _SHOWN_IN_CARD = 12, 2
+_ABSTENTION_COUNT = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--policy', type=Path, help='TorchScript file; the shipped one if left')
-    parser.add_argument('--episodes', type=int, default=50, help='episodes of each task')
+    parser.add_argument(
+        '--split', nargs='+', metavar='NAME', help='known if left; "all" or names (see below)'
+    )
+    parser.add_argument(
+        '--commands',
+        type=Path,
+        metavar='FILE',
+        help='your own commands, as JSON lines (see below)',
+    )
+    parser.add_argument(
+        '--episodes',
+        type=int,
+        default=50,
+        help='of each task in "known", of each other split, and of each of your own commands',
+    )
     parser.add_argument('--seed', type=int, default=0, help='seed of the first scene')
     parser.add_argument(
-        '--split',
-        choices=('known', 'patterns', 'words', 'both'),
-        default='known',
-        help='known phrasings, unseen patterns, unseen words, or both unseen',
+        '--through', choices=('ros',), help='also in the running graph, and compare'
     )
     parser.add_argument(
         '--latency', type=float, default=0.06, help='s between an image and its action'
     )
     parser.add_argument('--workers', type=int, help='processes; one a core if left')
     parser.add_argument(
-        '--record', action='store_true', help="write the rates into the policy's manifest"
+        '--out', type=Path, default=Path('out/eval'), help='folder for pictures of failures'
     )
     parser.add_argument('--json', type=Path, help='also write the rates there')
+    parser.add_argument(
+        '--card', type=Path, help='write the model card there, and the rates beside the policy'
+    )
+    parser.formatter_class = _Formatter
+    parser.epilog = _epilog()
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    pass
+
+
+def _epilog() -> str:
+    from vla_ros.evaluation.command_file import EXAMPLE
+    from vla_ros.evaluation.splits import SPLITS
+
+    splits = '\n'.join(f'  {name:<10} {what}' for name, what in SPLITS.items())
+    return f'splits:\n{splits}\n\na line of your own commands:\n  {EXAMPLE}'
 
 
 def run(args: argparse.Namespace) -> int:
-    from vla_ros.evaluation.rollouts import (
-        EpisodeSpec,
-        evaluate,
-        outcome_lines,
-        success_rates,
-    )
-    from vla_ros.evaluation.statistics import rates_table
-    from vla_ros.models.export import write_metrics
+    from vla_ros.evaluation.report import Report
+    from vla_ros.evaluation.rollouts import evaluate
     from vla_ros.paths import shipped_policy_path
-    from vla_ros.sim.tasks import KINDS
+    from vla_ros.pipeline.manifest import read_manifest
 
-    seeds = range(args.seed, args.seed + args.episodes)
-    specs = [EpisodeSpec(kind, seed, args.split) for kind in KINDS for seed in seeds]
     policy = args.policy or shipped_policy_path()
+    specs = _specs(args)
+    manifest = read_manifest(policy)
+    report = Report(manifest.name, manifest.sha256)
+    _prepare(args)
     episodes = evaluate(policy, specs, args.latency, args.workers)
-    rates = success_rates(episodes)
-    for line in outcome_lines(episodes):
-        print(line)
-    print(rates_table('task', rates))
-    if args.record:
-        measured = {'success' if name == 'all' else name: r.success for name, r in rates.items()}
-        write_metrics(policy, {**measured, 'episodes': len(episodes)})
+    direct: dict[str, list[Episode]] = {}
+    for split, some in groupby(episodes, lambda episode: episode.spec.split):
+        direct[split] = list(some)
+        report = _tell(report, split, direct[split], _command(args, split))
+        _draw_failures(args, split, direct[split])
+    if args.through:
+        report = _through_ros(args, policy, specs, direct, report)
     if args.json:
-        total = rates['all'].to_dict()
-        tasks = {name: rate.to_dict() for name, rate in rates.items() if name != 'all'}
-        report = {'splits': {args.split: {**total, 'tasks': tasks}}}
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report, indent=2) + '\n')
+        args.json.write_text(report.to_json())
+    if args.card:
+        _write_card(args, policy, report)
     return 0
+
+
+def _specs(args: argparse.Namespace) -> list[Spec]:
+    from vla_ros.evaluation.command_file import read_commands
+    from vla_ros.evaluation.splits import own_specs, specs, SPLITS
+
+    names = args.split or ([] if args.commands else ['known'])
+    if unknown := [name for name in names if name not in (*SPLITS, ALL)]:
+        raise ConfigurationError(
+            f'no split {unknown[0]!r}; there are: {", ".join(SPLITS)}, or {ALL}'
+        )
+    if args.episodes < 1 or args.seed < 0:
+        raise ConfigurationError('--episodes must be at least 1 and --seed at least 0')
+    names = list(SPLITS) if ALL in names else list(dict.fromkeys(names))
+    if args.through and 'disturbed' in names:
+        raise ConfigurationError('the split disturbed cannot go through ros: name others')
+    chosen = [spec for name in names for spec in specs(name, args.episodes, args.seed)]
+    if args.commands:
+        chosen += own_specs(read_commands(args.commands), args.episodes, args.seed)
+    return chosen
+
+
+def _command(args: argparse.Namespace, split: str) -> str:
+    """Return the command line that measures one split again."""
+    from vla_ros.evaluation.splits import COMMANDS
+
+    source = f'--commands {args.commands}' if split == COMMANDS else f'--split {split}'
+    policy = f' --policy {args.policy}' if args.policy else ''
+    return f'vla-ros eval{policy} {source} --episodes {args.episodes} --seed {args.seed}'
+
+
+def _prepare(args: argparse.Namespace) -> None:
+    """Find out now, not after hours, whether the results can be written."""
+    from vla_ros.evaluation.card import pictures_folder
+
+    folders = [args.out, *(path.parent for path in (args.json, args.card) if path)]
+    try:
+        for folder in [*folders, *([pictures_folder(args.card)] if args.card else [])]:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f'cannot write to {folder}: {error.strerror}') from error
+
+
+def _tell(report: Report, name: str, episodes: list[Episode], command: str) -> Report:
+    """Print what came out of a split and what failed; return the report with it."""
+    from vla_ros.evaluation.report import SplitReport, table
+
+    for episode in episodes:
+        if not episode.success:
+            print(episode)
+    split = SplitReport.of(episodes, command)
+    print(table(name, split), end='\n\n', flush=True)
+    return report.with_split(name, split)
+
+
+def _draw_failures(args: argparse.Namespace, split: str, episodes: Iterable[Episode]) -> None:
+    from vla_ros.evaluation.card import pictures_folder
+    from vla_ros.evaluation.pictures import contact_sheet, write_picture
+
+    films = [episode.film for episode in episodes if episode.film is not None]
+    places = [(args.out, _SHOWN, 176)]
+    if args.card:
+        places.append((pictures_folder(args.card), _SHOWN_IN_CARD, 112))
+    for folder, count, tile_px in places:
+        path = folder / f'{split}.jpg'
+        path.unlink(missing_ok=True)
+        if films:
+            write_picture(path, contact_sheet(films[:count], tile_px=tile_px))
+
+
+def _through_ros(
+    args: argparse.Namespace,
+    policy: Path,
+    specs: list[Spec],
+    direct: dict[str, list[Episode]],
+    report: Report,
+) -> Report:
+    """Do the same trials in the running graph; return the report with them."""
+    from vla_ros.bringup import Options
+    from vla_ros.evaluation.report import success_rate, THROUGH_ROS
+    from vla_ros.nodes.client import client
+    from vla_ros.nodes.trials import run_trial
+    from vla_ros.supervisor import running
+
+    options = Options(
+        policy_path=str(policy) if args.policy else '', markers=False, log_level='error'
+    )
+    with running('sim', options) as graph, client(on_spin=graph.poll) as user:
+        user.wait_ready(READY_TIMEOUT_S)
+        episodes = (run_trial(user, spec) for spec in specs)
+        for split, some in groupby(episodes, lambda episode: episode.spec.split):
+            name = split + THROUGH_ROS
+            report = _tell(report, name, list(some), f'{_command(args, split)} --through ros')
+            found, rate = report.splits[name], success_rate(direct[split])
+            measures = {**found.measures, 'direct': rate}
+            report = report.with_split(name, replace(found, measures=measures))
+            points = 100 * (found.success - rate.success)
+            print(f'{split}: {points:+.1f} points from the direct run\n', flush=True)
+        user.say('stop')
+    return report
+
+
+def _write_card(args: argparse.Namespace, policy: Path, report: Report) -> None:
+    """Add the splits to what was measured of this very policy before, and write the card."""
+    from vla_ros.evaluation.abstention import draw_roc, refusal_scores, refused_rates
+    from vla_ros.evaluation.card import ABSTENTION_PICTURE, model_card, pictures_folder
+    from vla_ros.evaluation.report import read_report, report_path
+    from vla_ros.evaluation.rollouts import Roller
+    from vla_ros.models.export import write_metrics
+
+    if report_path(policy).is_file() and (old := read_report(policy)).sha256 == report.sha256:
+        report = replace(report, splits={**old.splits, **report.splits})
+    scores = refusal_scores(Roller.load(policy), _ABSTENTION_COUNT, args.seed)
+    draw_roc(scores, pictures_folder(args.card) / ABSTENTION_PICTURE)
+    report = replace(report, refusals=refused_rates(scores))
+    report_path(policy).write_text(report.to_json())
+    write_metrics(policy, report.metrics())
+    args.card.write_text(model_card(policy, args.card))
+    print(f'card: {args.card}')

@@ -41,7 +41,7 @@ def contact_sheet(scenes: Sequence[Scene], columns: int = 6, tile_px: int = 176)
         draw.text((_MARGIN_PX, top), scene.caption, _INK, _font(18))
         colour = _GOOD if scene.obeyed else _BAD
         draw.text((width - _MARGIN_PX, top), scene.outcome, colour, _font(16), anchor='ra')
-        for column, index in enumerate(_spread(len(scene.camera), columns)):
+        for column, index in enumerate(spread(len(scene.camera), columns)):
             left = _MARGIN_PX + column * tile_px
             for line, frames in enumerate((scene.camera, scene.attention)):
                 tile = Image.fromarray(frames[index]).resize((tile_px, tile_px))
@@ -94,7 +94,7 @@ def write_picture(path: Path, picture: Picture) -> None:
     Image.fromarray(picture).save(path)
 
 
-def _spread(length: int, count: int) -> list[int]:
+def spread(length: int, count: int) -> list[int]:
     """Return ``count`` indices from the first to the last of ``length`` frames."""
     if length == 0:
         return []

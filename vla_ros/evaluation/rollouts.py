@@ -1,5 +1,5 @@
 """
-Rollouts of a policy in the simulator through the pipeline's own player and gate.
+Rollouts of a policy in the simulator, through the controller that runs on a robot.
 
 The policy gets the fitted picture, the encoded words and its own pose: nothing else. Whether it
 succeeded is judged on the simulator's ground truth.
@@ -7,192 +7,182 @@ succeeded is judged on the simulator's ground truth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 import multiprocessing
 import os
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 import torch
 
 from vla_ros.evaluation.closed_loop import ClosedLoop, measured_state
-from vla_ros.evaluation.statistics import Rate
+from vla_ros.evaluation.disturbances import Disturb, DISTURBANCES, Picture, State, undisturbed
+from vla_ros.evaluation.episodes import Episode
+from vla_ros.evaluation.judging import Judge, RefusalJudge, TaskJudge
+from vla_ros.evaluation.pictures import Scene, spread
+from vla_ros.evaluation.splits import build, Spec, Trial
+from vla_ros.evaluation.watching import Gaze, WatchedEnv
+from vla_ros.geometry import Array
 from vla_ros.interfaces import (
     EncodedCommand,
     Observation,
     Policy,
     PolicyResult,
-    TERMINATION_CHANNEL,
+    REFUSAL_CHANNELS,
     TextEncoder,
 )
+from vla_ros.pipeline.attention import cell_weights, overlay
+from vla_ros.pipeline.command import CommandError, is_stop, normalise
 from vla_ros.pipeline.image import fit
 from vla_ros.pipeline.policy import load_policy
 from vla_ros.pipeline.text_encoder import load_text_encoder
-from vla_ros.sim.environment import TabletopEnv
-from vla_ros.sim.scene import sample_scene
-from vla_ros.sim.tasks import KINDS, possible_tasks, succeeded, Task, TIME_LIMIT_S
-from vla_ros.training.grammar import sentence
+from vla_ros.sim.tasks import succeeded, TIME_LIMIT_S
 
-IMAGE_SIZE_PX = 96
-#: As in the pose node: so many chunks in a row that say so end the task.
-DONE_COUNT = 3
-DONE_THRESHOLD = 0.5
-#: After success the policy has so long to say that it is done.
-_GRACE_S = 1.0
-
-#: Sentence patterns and words of each evaluation split, as splits of the grammar.
-SPLITS = {
-    'known': ('train', 'train'),
-    'patterns': ('test', 'train'),
-    'words': ('train', 'test'),
-    'both': ('test', 'test'),
-}
+LATENCY_S = 0.06
+#: The simulated camera's pictures are larger than those of the policy, as on a robot.
+_OVERSIZE = 2
+_FILM_FRAMES = 6
 
 
-@dataclass(frozen=True)
-class Episode:
+class Roller:
     """
-    How one rollout ended.
+    Lets a policy do trials.
 
-    ``success`` on ground truth before the policy said it was done, ``seconds`` and ``path_m``
-    until then; ``stopped``: it said so, within a second of success.
+    ``image_size_px`` (width, height) is what the policy wants; ``latency_s`` lies between an
+    image and its chunk.
     """
 
-    task: Task
-    text: str
-    seed: int
-    success: bool
-    stopped: bool
-    seconds: float
-    path_m: float
+    def __init__(
+        self,
+        policy: Policy,
+        encoder: TextEncoder,
+        image_size_px: tuple[int, int],
+        latency_s: float = LATENCY_S,
+    ) -> None:
+        self._policy = policy
+        self._encoder = encoder
+        self._width, self._height = image_size_px
+        self._latency_s = latency_s
+        self.env = WatchedEnv((_OVERSIZE * self._width, _OVERSIZE * self._height))
 
+    @classmethod
+    def load(cls, policy_path: Path, latency_s: float = LATENCY_S) -> Roller:
+        """Return one with the policy at ``policy_path`` and its text encoder."""
+        policy = load_policy(policy_path)
+        size = policy.manifest.image_width, policy.manifest.image_height
+        return cls(policy, load_text_encoder(), size, latency_s)
 
-#: Called with every picture (h, w, 3) and what the policy made of it.
-FrameCallback = Callable[[NDArray[np.uint8], PolicyResult], None]
+    def run(self, spec: Spec) -> Episode:
+        """Do the trial of ``spec``; a failure comes back with its film."""
+        trial = build(spec)
+        film: list[tuple[Picture, Array]] = []
+        episode = self.roll(spec, trial, film)
+        if episode.success:
+            return episode
+        chosen = [film[i] for i in spread(len(film), _FILM_FRAMES)]
+        camera = [image for image, _ in chosen]
+        heat = [overlay(image, weights, min_side_px=self._width) for image, weights in chosen]
+        outcome = f'{episode.reason} after {episode.seconds:.1f} s'
+        caption = f'{spec.split} ({spec.row}): "{trial.text}"'
+        return replace(episode, film=Scene(caption, outcome, False, camera, heat))
 
-
-def rollout(
-    env: TabletopEnv,
-    policy: Policy,
-    encoder: TextEncoder,
-    task: Task,
-    text: str,
-    latency_s: float = 0.06,
-    seed: int = 0,
-    on_frame: FrameCallback | None = None,
-) -> Episode:
-    """
-    Let ``policy`` obey ``text`` in the scene that ``env`` was reset to; judge it by ``task``.
-
-    ``latency_s`` lies between an image and its chunk. ``seed`` only goes into the result.
-    """
-    command = EncodedCommand(text, 1, encoder.encode(text))
-    loop = ClosedLoop(env, latency_s)
-    policy.reset()
-    says_done, success_s, path_m = 0, None, 0.0
-    while True:
-        image = env.render()
-        observation = Observation(
-            stamp_ns=loop.stamp_ns,
-            images=fit(image, IMAGE_SIZE_PX, IMAGE_SIZE_PX)[None],
-            state=measured_state(env),
-            command=command,
+    def roll(
+        self, spec: Spec, trial: Trial, film: list[tuple[Picture, Array]] | None = None
+    ) -> Episode:
+        """Do ``trial``, and append each picture with the attention on it to ``film``."""
+        env, task = self.env, trial.task
+        env.reset(scene=trial.scene)
+        self._policy.reset()
+        loop = ClosedLoop(env, self._latency_s)
+        command = self._hear(trial.text, loop)
+        disturb: Disturb = undisturbed
+        if trial.disturbance:
+            disturb = DISTURBANCES[trial.disturbance](np.random.default_rng(spec.seed))
+        judge: Judge = TaskJudge(TIME_LIMIT_S[task.kind]) if task else RefusalJudge()
+        gaze = Gaze(env, task) if task else None
+        is_over = False
+        while not is_over:
+            frame = env.frame()
+            seen = disturb(env.time_s, frame.rgb, measured_state(env))
+            chunk, weights = None, np.ones((1, 1))
+            if command is not None and seen is not None:
+                result = self._infer(*seen, command, loop.stamp_ns)
+                chunk, weights = result.chunk, cell_weights(result.attention)
+                if gaze is not None:
+                    gaze.observe(frame, result.attention)
+            if film is not None and seen is not None:
+                film.append((seen[0], weights))
+            loop.advance(chunk)
+            holds = task is not None and succeeded(env, task)
+            is_over = judge.observe(env.time_s, holds, loop.state, loop.reason, loop.path_m)
+        return Episode(
+            spec=spec,
+            text=trial.text,
+            task=task.key if task else '',
+            success=judge.success,
+            stopped=judge.stopped,
+            false_stop=judge.false_stop,
+            seconds=judge.seconds,
+            path_m=judge.path_m,
+            reason=loop.reason.value,
+            frames=gaze.frames if gaze else 0,
+            on_object=gaze.on_object if gaze else 0,
+            motion=env.motion,
         )
-        result = policy.infer(observation)
-        if on_frame is not None:
-            on_frame(image, result)
-        done = result.chunk.column(TERMINATION_CHANNEL)[0] > DONE_THRESHOLD
-        says_done = says_done + 1 if done else 0
-        if success_s is None and succeeded(env, task):
-            success_s, path_m = env.time_s, loop.path_m
-        stopped = says_done >= DONE_COUNT
-        limit_s = TIME_LIMIT_S[task.kind] if success_s is None else success_s + _GRACE_S
-        if stopped or env.time_s > limit_s:
-            return Episode(
-                task=task,
-                text=text,
-                seed=seed,
-                success=success_s is not None,
-                stopped=stopped,
-                seconds=env.time_s if success_s is None else success_s,
-                path_m=loop.path_m if success_s is None else path_m,
-            )
-        loop.advance(result.chunk)
 
+    def refusal(self, trial: Trial) -> float:
+        """Return how surely the policy refuses ``trial`` when it first looks, 0 .. 1."""
+        env = self.env
+        env.reset(scene=trial.scene)
+        self._policy.reset()
+        text = normalise(trial.text)
+        command = EncodedCommand(text, 1, self._encoder.encode(text))
+        chunk = self._infer(env.render(), measured_state(env), command, stamp_ns=0).chunk
+        return float(sum(chunk.column(channel)[0] for channel in REFUSAL_CHANNELS))
 
-@dataclass(frozen=True)
-class EpisodeSpec:
-    """Which scene, task and words: all of it follows from these."""
+    def _infer(
+        self, image: Picture, state: State, command: EncodedCommand, stamp_ns: int
+    ) -> PolicyResult:
+        fitted = fit(image, self._width, self._height)
+        return self._policy.infer(Observation(stamp_ns, fitted[None], state, command))
 
-    kind: str
-    seed: int
-    split: str = 'known'
-
-    def build(self, env: TabletopEnv) -> tuple[Task, str]:
-        """Reset ``env`` to the scene; return the task, not yet fulfilled there, and the text."""
-        rng = np.random.default_rng((self.seed, KINDS.index(self.kind)))
-        while True:
-            env.reset(scene=sample_scene(rng))
-            tasks = [t for t in possible_tasks(env.scene, (self.kind,)) if not succeeded(env, t)]
-            if tasks:
-                break
-        task = tasks[int(rng.integers(len(tasks)))]
-        patterns, words = SPLITS[self.split]
-        return task, sentence(task, rng, patterns, words)
+    def _hear(self, text: str, loop: ClosedLoop) -> EncodedCommand | None:
+        """Give a command as the command node does; None if it is a stop or no text."""
+        try:
+            line = '' if is_stop(text) else normalise(text)
+        except CommandError:
+            line = ''
+        if not line:
+            return None
+        return EncodedCommand(line, loop.instruct(line), self._encoder.encode(line))
 
 
 def evaluate(
     policy_path: Path,
-    specs: Sequence[EpisodeSpec],
-    latency_s: float = 0.06,
+    specs: Iterable[Spec],
+    latency_s: float = LATENCY_S,
     workers: int | None = None,
-) -> list[Episode]:
-    """Run every spec, over all cores; the result does not depend on how many there are."""
+) -> Iterator[Episode]:
+    """Do every trial, in order, over all cores; the result does not depend on their number."""
     context = multiprocessing.get_context('spawn')  # fork does not go with threads of torch
     with ProcessPoolExecutor(
         workers or os.cpu_count(), context, _Worker.start, (policy_path, latency_s)
     ) as pool:
-        return list(pool.map(_Worker.run, specs, chunksize=5))
+        yield from pool.map(_Worker.run, specs, chunksize=2)
 
 
 class _Worker:
     """What each process loads once."""
 
-    policy: Policy
-    encoder: TextEncoder
-    env: TabletopEnv
-    latency_s: float
+    roller: Roller
 
     @classmethod
     def start(cls, policy_path: Path, latency_s: float) -> None:
         torch.set_num_threads(1)
-        cls.policy, cls.encoder = load_policy(policy_path), load_text_encoder()
-        cls.env, cls.latency_s = TabletopEnv(), latency_s
+        cls.roller = Roller.load(policy_path, latency_s)
 
     @classmethod
-    def run(cls, spec: EpisodeSpec) -> Episode:
-        task, text = spec.build(cls.env)
-        return rollout(cls.env, cls.policy, cls.encoder, task, text, cls.latency_s, spec.seed)
-
-
-def success_rates(episodes: Sequence[Episode]) -> dict[str, Rate]:
-    """Return the success rate of each kind of task, and of all."""
-    rates = {}
-    for name in (*KINDS, 'all'):
-        chosen = [e.success for e in episodes if name in (e.task.kind, 'all')]
-        if chosen:
-            rates[name] = Rate.of(sum(chosen), len(chosen))
-    return rates
-
-
-def outcome_lines(episodes: Sequence[Episode]) -> list[str]:
-    """Return one line an episode that failed, with what a reader needs to see it again."""
-    return [
-        f'failed: {episode.task.key} seed {episode.seed} after {episode.seconds:.1f} s: '
-        f'{episode.text!r}'
-        for episode in episodes
-        if not episode.success
-    ]
+    def run(cls, spec: Spec) -> Episode:
+        return cls.roller.run(spec)

@@ -19,8 +19,12 @@ class Rate:
     high: float
 
     @staticmethod
-    def of(successes: int, n: int) -> Rate:
-        """Return the rate of ``successes`` in ``n`` trials (Wilson, 1927); n may be 0."""
+    def of(successes: float, n: int) -> Rate:
+        """
+        Return the rate of ``successes`` in ``n`` trials (Wilson, 1927); n may be 0.
+
+        Half a success counts as such.
+        """
         if n == 0:
             return Rate(0, math.nan, 0.0, 1.0)
         p = successes / n

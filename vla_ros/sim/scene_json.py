@@ -42,8 +42,9 @@ def _check(scene: SceneSpec) -> None:
         split_name(name)
     if not set(zones) <= set(COLOURS):
         raise ValueError(f'got zones {zones}, expected colours of {", ".join(COLOURS)}')
-    places = [(spec.x, spec.y, WORKSPACE_MAX[2]) for spec in (*scene.objects, *scene.zones)]
-    for place in (*places, scene.start):
+    places = [(spec.x, spec.y, scene.start[2]) for spec in scene.objects]
+    places += [(spec.x, spec.y, scene.start[2]) for spec in scene.zones]
+    for place in (scene.start, *places):
         box = zip(WORKSPACE_MIN, place, WORKSPACE_MAX, strict=True)
         if any(not low <= value <= high for low, value, high in box):
             raise ValueError(f'{place} is outside {WORKSPACE_MIN} to {WORKSPACE_MAX}')

@@ -1,0 +1,105 @@
+from pathlib import Path
+import shutil
+
+import pytest
+
+from vla_ros.evaluation.card import GOALS, model_card, pictures_folder
+from vla_ros.evaluation.report import Report, report_path, SplitReport, THROUGH_ROS
+from vla_ros.evaluation.statistics import Rate
+from vla_ros.paths import shipped_policy_path
+from vla_ros.pipeline.manifest import manifest_path, read_manifest
+
+NUMBERS = {'speed_m_s': 0.25, 'angular_speed_rad_s': 0.5, 'outside_m': 0.0}
+
+
+def split(name, successes, n=100, tasks=(), **measures):
+    rate = Rate.of(successes, n)
+    return SplitReport(
+        command=f'vla-ros eval --split {name} --episodes {n} --seed 0',
+        **rate.to_dict(),
+        tasks=dict.fromkeys(tasks, rate),
+        measures=measures,
+        numbers=NUMBERS,
+    )
+
+
+@pytest.fixture
+def policy(tmp_path):
+    path = tmp_path / 'tabletop.pt'
+    shutil.copy(manifest_path(shipped_policy_path()), manifest_path(path))
+    return path
+
+
+def card(policy, refusals=None, **splits):
+    manifest = read_manifest(policy)
+    report = Report(manifest.name, manifest.sha256, splits, refusals or {})
+    report_path(policy).write_text(report.to_json())
+    return model_card(policy, policy.with_name('policy.md'))
+
+
+def row(text, start):
+    """Return the cells of the table's row that starts so."""
+    (line,) = [line for line in text.splitlines() if line.startswith(f'| {start}')]
+    return [cell.strip() for cell in line.strip('|').split('|')]
+
+
+def test_a_rate_stands_with_its_interval_beside_its_goal(policy):
+    text = card(policy, known=split('known', 98, tasks=('pick',)), words=split('words', 80))
+    assert row(text, 'known: pick')[1:] == ['100', '98.0 %', '93.0 .. 99.4 %', '≥ 97 %', 'yes']
+    assert row(text, '**words**')[-2:] == ['≥ 90 %', '**no**']
+
+
+def test_few_false_stops_are_the_goal(policy):
+    text = card(policy, known=split('known', 98, **{'false stops': Rate.of(1, 100)}))
+    assert row(text, 'known: false stops')[-2:] == ['≤ 2 %', 'yes']
+
+
+def test_the_running_graph_is_compared_with_the_same_trials(policy):
+    found = split('known', 90, direct=Rate.of(97, 100))
+    text = card(policy, **{f'known{THROUGH_ROS}': found})
+    assert row(text, '**known through ros**')[-2:] == ['within 5 points of 97.0 %', '**no**']
+
+
+def test_every_disturbance_and_refusal_has_a_line(policy):
+    text = card(
+        policy,
+        disturbed=split('disturbed', 50, tasks=('blur', 'no state')),
+        refuse=split('refuse', 99, tasks=('nonsense',)),
+        refusals={'unrelated': Rate.of(97, 100)},
+    )
+    assert row(text, 'blur')[1:] == ['100', '50.0 %', '40.4 .. 59.6 %']
+    assert row(text, 'nonsense')[2] == '99.0 %'
+    assert row(text, 'unrelated')[2] == '97.0 %'
+    assert 'at most 0.250 m/s and 0.500 rad/s' in text
+    assert 'never left its workspace' in text
+
+
+def test_it_names_what_the_policy_is_worst_at(policy):
+    text = card(policy, words=split('words', 30, tasks=('push',)))
+    assert 'worst at: words, push (30.0 %)' in text
+
+
+def test_it_tells_how_to_train_and_measure_again(policy):
+    text = card(policy, known=split('known', 98), words=split('words', 80))
+    for part in (
+        read_manifest(policy).training_data,
+        '    vla-ros eval --split known --episodes 100 --seed 0',
+        '    vla-ros eval --split words --episodes 100 --seed 0',
+        'vla-ros train',
+    ):
+        assert part in text
+
+
+def test_pictures_of_failures_are_shown(policy):
+    folder = pictures_folder(policy.with_name('policy.md'))
+    folder.mkdir()
+    (folder / 'words.jpg').touch()
+    assert '![failures: words](policy/words.jpg)' in card(policy, words=split('words', 80))
+
+
+def test_every_goal_is_about_a_line_of_the_card(policy):
+    measures = {goal.line: Rate.of(50, 100) for goal in GOALS}
+    splits = {goal.split: split(goal.split, 50, **measures) for goal in GOALS}
+    text = card(policy, **splits)
+    assert text.count('**no**') + text.count('| yes |') == len(GOALS)
+    assert Path(report_path(policy)).name == 'tabletop.eval.json'

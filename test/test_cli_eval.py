@@ -1,0 +1,66 @@
+"""``vla-ros eval`` as its users call it."""
+
+import json
+import shutil
+
+import pytest
+
+from vla_ros.cli import eval as eval_command
+from vla_ros.cli import main
+from vla_ros.paths import shipped_policy_path
+from vla_ros.pipeline.manifest import manifest_path, read_manifest
+
+
+@pytest.mark.parametrize(
+    ('argv', 'reason'),
+    [
+        (['--split', 'hard'], "no split 'hard'; there are: known, patterns,"),
+        (['--episodes', '0'], '--episodes must be at least 1'),
+        (['--split', 'all', '--through', 'ros'], 'disturbed cannot go through ros'),
+        (['--commands', '/nowhere.jsonl'], '/nowhere.jsonl: cannot be read'),
+        (['--policy', '/nowhere.pt'], '/nowhere.json: there is no such file'),
+    ],
+)
+def test_a_users_mistake_is_one_sentence(argv, reason, capsys):
+    assert main(['eval', *argv]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_help_names_every_split_and_a_line_of_a_commands_file(capsys):
+    with pytest.raises(SystemExit):
+        main(['eval', '--help'])
+    shown = capsys.readouterr().out
+    assert '  swap ' in shown
+    assert '"object": "red block"' in shown
+
+
+@pytest.mark.timeout(600)
+def test_what_was_measured_is_told_kept_and_made_a_card_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(eval_command, '_ABSTENTION_COUNT', 2)
+    policy, card = tmp_path / 'mine.pt', tmp_path / 'docs' / 'mine.md'
+    shutil.copy(shipped_policy_path(), policy)
+    shutil.copy(manifest_path(shipped_policy_path()), manifest_path(policy))
+    commands = tmp_path / 'mine.jsonl'
+    line = {'task': 'pick', 'object': 'red block', 'zone': None, 'text': 'pick up the red block'}
+    commands.write_text(json.dumps(line))
+    common = ['--policy', str(policy), '--out', str(tmp_path / 'out'), '--workers', '1']
+
+    own = ['--commands', str(commands), '--episodes', '1', '--json', str(tmp_path / 'mine.out')]
+    assert main(['eval', *common, *own]) == 0
+    shown = capsys.readouterr().out
+    found = json.loads((tmp_path / 'mine.out').read_text())['splits']['commands']
+    assert (found['n'], set(found['tasks'])) == (1, {'pick'})
+    assert 'commands' in shown
+    assert 'false stops' in shown
+
+    for split in ('refuse', 'disturbed'):
+        chosen = ['--split', split, '--episodes', '1', '--card', str(card)]
+        assert main(['eval', *common, *chosen]) == 0
+    text = card.read_text()
+    assert '--split refuse --episodes 1 --seed 0' in text  # kept from the first of the two
+    assert '--split disturbed --episodes 1 --seed 0' in text
+    assert '![ROC](mine/abstention.png)' in text
+    kept = json.loads((tmp_path / 'mine.eval.json').read_text())
+    assert {name: s['success'] for name, s in kept['splits'].items()} == pytest.approx(
+        dict(read_manifest(policy).metrics), abs=1e-4
+    )

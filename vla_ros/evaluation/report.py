@@ -1,0 +1,145 @@
+"""
+What an evaluation found: rates with intervals, as data, as JSON and as a table.
+
+``NAME.eval.json`` beside a policy holds what it was measured to do; the model card is made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+import json
+from pathlib import Path
+from statistics import median
+
+from vla_ros.evaluation.episodes import Episode, swaps
+from vla_ros.evaluation.statistics import Rate
+from vla_ros.pipeline.strict_json import read_json
+
+#: Further measures of a split, and what each says.
+MEASURES = {
+    'attention': 'frames of the approach with the attention on the named object',
+    'stops': 'successes after which the robot stopped by itself within 1 s',
+    'false stops': 'episodes in which it said that it was done without success',
+}
+#: What is added to a split's name for the same trials in the running graph.
+THROUGH_ROS = ' through ros'
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """
+    What was measured on one split; ``command`` does it again.
+
+    ``n`` to ``high`` are the rate of success with its interval, ``tasks`` those of the rows,
+    ``measures`` those of ``MEASURES`` that were taken. ``numbers``: medians over the successes of
+    ``seconds`` and ``path_m``, and the largest ``speed_m_s``, ``angular_speed_rad_s`` and
+    ``outside_m`` (of the workspace) that the robot was told.
+    """
+
+    command: str
+    n: int
+    success: float
+    low: float
+    high: float
+    tasks: Mapping[str, Rate]
+    measures: Mapping[str, Rate]
+    numbers: Mapping[str, float]
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(self.n, self.success, self.low, self.high)
+
+    @staticmethod
+    def of(episodes: Sequence[Episode], command: str) -> SplitReport:
+        """Return the report on the episodes, at least one, of one split."""
+        rows = dict.fromkeys(episode.spec.row for episode in episodes)
+        tasks = {row: success_rate([e for e in episodes if e.spec.row == row]) for row in rows}
+        return SplitReport(
+            command=command,
+            **success_rate(episodes).to_dict(),  # type: ignore[arg-type]
+            tasks=tasks,
+            measures=_measures(episodes),
+            numbers=_numbers(episodes),
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """
+    What a policy, known by its name and hash, was measured to do.
+
+    ``refusals`` are the shares of commands of each sort that are refused at the first look (see
+    ``abstention``).
+    """
+
+    policy: str
+    sha256: str
+    splits: Mapping[str, SplitReport] = field(default_factory=dict)
+    refusals: Mapping[str, Rate] = field(default_factory=dict)
+
+    def with_split(self, name: str, split: SplitReport) -> Report:
+        return replace(self, splits={**self.splits, name: split})
+
+    def metrics(self) -> dict[str, float]:
+        """Return the success of each split, for the manifest."""
+        return {name: round(split.success, 4) for name, split in self.splits.items()}
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, allow_nan=False) + '\n'
+
+
+def report_path(policy_path: Path) -> Path:
+    """Return where the report on a policy lies."""
+    return policy_path.with_suffix('.eval.json')
+
+
+def read_report(policy_path: Path) -> Report:
+    """Return the report beside a policy; raises ConfigurationError without a right one."""
+    return read_json(
+        Report, report_path(policy_path), 'write it with "vla-ros eval --split all --card PATH"'
+    )
+
+
+def success_rate(episodes: Sequence[Episode]) -> Rate:
+    """Return the rate of success; a swap succeeds if both of its episodes do."""
+    groups = swaps(episodes)
+    return Rate.of(sum(all(e.success for e in group) for group in groups), len(groups))
+
+
+def table(name: str, split: SplitReport) -> str:
+    """Return the report on one split as plain text."""
+    lines = {**split.tasks, 'all': split.rate, **split.measures}
+    width = max(map(len, (name, *lines)))
+    text = [f'{name:<{width}}  {"n":>5}  rate, 95 % interval']
+    text += [f'{row:<{width}}  {rate.n:>5}  {rate}' for row, rate in lines.items()]
+    shown = ', '.join(f'{key} {value:.2f}' for key, value in split.numbers.items())
+    return '\n'.join([*text, f'({shown})'])
+
+
+def _measures(episodes: Sequence[Episode]) -> dict[str, Rate]:
+    rates = {}
+    seen = [e for e in episodes if e.frames]
+    if seen:
+        # Frames of one episode are alike: the interval is that of as many trials as episodes.
+        share = sum(e.on_object for e in seen) / sum(e.frames for e in seen)
+        rates['attention'] = Rate.of(share * len(seen), len(seen))
+    asked = [e for e in episodes if e.task]
+    reached = [e for e in asked if e.success]
+    if reached:
+        rates['stops'] = Rate.of(sum(e.stopped for e in reached), len(reached))
+    if asked:
+        rates['false stops'] = Rate.of(sum(e.false_stop for e in asked), len(asked))
+    return rates
+
+
+def _numbers(episodes: Sequence[Episode]) -> dict[str, float]:
+    numbers = {}
+    reached = [e for e in episodes if e.success]
+    if reached:
+        numbers['seconds'] = median(e.seconds for e in reached)
+        numbers['path_m'] = median(e.path_m for e in reached)
+    motions = [e.motion for e in episodes if e.motion is not None]
+    for f in fields(motions[0]) if motions else ():
+        numbers[f.name] = max(getattr(motion, f.name) for motion in motions)
+    return {name: round(value, 4) for name, value in numbers.items()}
