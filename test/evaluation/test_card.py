@@ -45,13 +45,13 @@ def row(text, start):
 
 def test_a_rate_stands_with_its_interval_beside_its_goal(policy):
     text = card(policy, known=split('known', 98, tasks=('pick',)), words=split('words', 80))
-    assert row(text, 'known: pick')[1:] == ['100', '98.0 %', '93.0 .. 99.4 %', '≥ 97 %', 'yes']
+    assert row(text, 'known, pick')[1:] == ['100', '98.0 %', '93.0 .. 99.4 %', '≥ 97 %', 'yes']
     assert row(text, '**words**')[-2:] == ['≥ 90 %', '**no**']
 
 
 def test_few_false_stops_are_the_goal(policy):
     text = card(policy, known=split('known', 98, **{'false stops': Rate.of(1, 100)}))
-    assert row(text, 'known: false stops')[-2:] == ['≤ 2 %', 'yes']
+    assert row(text, 'known, false stops')[-2:] == ['≤ 2 %', 'yes']
 
 
 def test_the_running_graph_is_compared_with_the_same_trials(policy):

@@ -24,6 +24,15 @@ def test_a_command_without_frames_still_has_its_caption(scene):
     assert (sheet != np.array([250, 250, 248])).any()
 
 
+def test_a_long_caption_does_not_run_into_the_outcome(scene):
+    long = pictures.Scene('w' * 60, 'no', False, [], [])
+    sheet = pictures.contact_sheet([long], columns=6, tile_px=112)
+    paper = (sheet[12:40] == np.array([250, 250, 248])).all(axis=(0, 2))
+    # Letters are a few pixels apart; between caption and outcome is a wide gap.
+    ink = np.flatnonzero(~paper)
+    assert np.diff(ink).max() > 10
+
+
 def test_a_film_can_be_read_back_with_all_its_frames(scene, tmp_path):
     av = pytest.importorskip('av')
     path = tmp_path / 'film.mp4'

@@ -121,7 +121,7 @@ def test_saying_done_too_early_is_a_failure_and_is_filmed():
     assert episode.false_stop
     assert episode.seconds < 1.0
     assert len(episode.film.camera) == len(episode.film.attention) == 6
-    assert 'task_done' in episode.film.outcome
+    assert 'task done' in episode.film.outcome
 
 
 def test_a_refused_command_moves_nothing_and_says_why():

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     direct: dict[str, list[Episode]] = {}
     for split, some in groupby(episodes, lambda episode: episode.spec.split):
         direct[split] = list(some)
-        report = _tell(report, split, direct[split], _command(args, split))
+        report = _tell(report, split, direct[split], _command(args))
         _draw_failures(args, split, direct[split])
     if args.through:
         report = _through_ros(args, policy, specs, direct, report)
@@ -117,13 +117,15 @@ def _specs(args: argparse.Namespace) -> list[Spec]:
     return chosen
 
 
-def _command(args: argparse.Namespace, split: str) -> str:
-    """Return the command line that measures one split again."""
-    from vla_ros.evaluation.splits import COMMANDS
-
-    source = f'--commands {args.commands}' if split == COMMANDS else f'--split {split}'
-    policy = f' --policy {args.policy}' if args.policy else ''
-    return f'vla-ros eval{policy} {source} --episodes {args.episodes} --seed {args.seed}'
+def _command(args: argparse.Namespace) -> str:
+    """Return the command line that measures the same again."""
+    words = ['vla-ros eval']
+    words += [f'--policy {args.policy}'] if args.policy else []
+    words += [f'--split {" ".join(args.split)}'] if args.split else []
+    words += [f'--commands {args.commands}'] if args.commands else []
+    words += [f'--episodes {args.episodes} --seed {args.seed}']
+    words += [f'--through {args.through}'] if args.through else []
+    return ' '.join(words)
 
 
 def _prepare(args: argparse.Namespace) -> None:
@@ -187,7 +189,7 @@ def _through_ros(
         episodes = (run_trial(user, spec) for spec in specs)
         for split, some in groupby(episodes, lambda episode: episode.spec.split):
             name = split + THROUGH_ROS
-            report = _tell(report, name, list(some), f'{_command(args, split)} --through ros')
+            report = _tell(report, name, list(some), _command(args))
             found, rate = report.splits[name], success_rate(direct[split])
             measures = {**found.measures, 'direct': rate}
             report = report.with_split(name, replace(found, measures=measures))
@@ -201,12 +203,16 @@ def _write_card(args: argparse.Namespace, policy: Path, report: Report) -> None:
     """Add the splits to what was measured of this very policy before, and write the card."""
     from vla_ros.evaluation.abstention import draw_roc, refusal_scores, refused_rates
     from vla_ros.evaluation.card import ABSTENTION_PICTURE, model_card, pictures_folder
-    from vla_ros.evaluation.report import read_report, report_path
+    from vla_ros.evaluation.report import read_report, report_path, THROUGH_ROS
     from vla_ros.evaluation.rollouts import Roller
     from vla_ros.models.export import write_metrics
 
+    splits = dict(report.splits)
+    if args.through:  # the direct run was only to compare with, and is in there
+        splits = {name: split for name, split in splits.items() if name.endswith(THROUGH_ROS)}
     if report_path(policy).is_file() and (old := read_report(policy)).sha256 == report.sha256:
-        report = replace(report, splits={**old.splits, **report.splits})
+        splits = {**old.splits, **splits}
+    report = replace(report, splits=splits)
     scores = refusal_scores(Roller.load(policy), _ABSTENTION_COUNT, args.seed)
     draw_roc(scores, pictures_folder(args.card) / ABSTENTION_PICTURE)
     report = replace(report, refusals=refused_rates(scores))

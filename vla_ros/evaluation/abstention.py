@@ -117,7 +117,7 @@ def draw_roc(scores: Scores, picture_path: Path) -> None:
             positive, negative = scores[name], scores[other]
             wrong, right = roc(positive, negative)
             label = f'{other} ({area(positive, negative):.3f})'
-            (line,) = axis.step(wrong, right, where='post', label=label)
+            (line,) = axis.plot(wrong, right, label=label)
             point = [(values > THRESHOLD).mean() for values in (negative, positive)]
             axis.plot(*point, 'o', color=line.get_color())
         axis.set_title(f'commands to refuse: {name}')

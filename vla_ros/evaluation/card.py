@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vla_ros.evaluation.judging import HOLD_S, STILL_M, STOP_WITHIN_S
+from vla_ros.evaluation.judging import HOLD_S, STILL_M
 from vla_ros.evaluation.report import MEASURES, read_report, Report, THROUGH_ROS
 from vla_ros.evaluation.splits import SPLITS
 from vla_ros.evaluation.statistics import Rate
@@ -118,8 +118,8 @@ def _data(manifest: PolicyManifest, config: TrainConfig) -> str:
     )
     return (
         f'## Data and training\n\nTrained on {manifest.training_data}. The expert drove '
-        f'{config.episodes} episodes of {made.episode_s:.0f} s{corrected}; every '
-        f'{made.keep_every}. picture is kept. Scenes, looks, start poses and latencies vary. '
+        f'{config.episodes} episodes of {made.episode_s:.0f} s{corrected}; one in '
+        f'{made.keep_every} pictures is kept. Scenes, looks, start poses and latencies vary. '
         f'Never shown: {", ".join(HELD_OUT_PAIRS)}.\n\n'
         f'{trainer.steps} steps of {config.batch.frames} pictures with {config.batch.commands} '
         f'commands each, seed {config.seed}; the words are those of the `train` splits of '
@@ -147,7 +147,9 @@ def _results(report: Report) -> str:
         if (rate := _line(report, split, line)) is not None:
             goal = goals.get((split, line))
             met = ('', '') if goal is None else (str(goal), _yes(goal.is_met_by(rate)))
-            what = f'{split}: {line}' if line != 'all' else f'**{split}**: {SPLITS[split]}'
+            meaning = SPLITS[split] if line == 'all' else MEASURES.get(line, '')
+            name = f'**{split}**' if line == 'all' else f'{split}, {line}'
+            what = f'{name}: {meaning}' if meaning else name
             rows.append((what, *_cells(rate), *met))
     for name, split_report in report.splits.items():
         direct = split_report.measures.get('direct')
@@ -176,13 +178,11 @@ def _meanings() -> str:
         "Success is judged by the simulator's ground truth alone (`vla_ros/sim/tasks.py`): the "
         f'goal holds for {HOLD_S} s, or when the robot says that it is done, within {limits}. A '
         'swap counts once for both of its commands. A refusal succeeds if the gripper moves less '
-        f'than {100 * STILL_M:.0f} cm and the status gives the reason. Measures: '
-        + '; '.join(f'*{name}*: {meaning}' for name, meaning in MEASURES.items())
-        + f'. Attention counts as on the object if its heaviest cell is within {NEAR_CELLS} cells '
-        "of the object's pixels and no nearer to another object's, from the command until the "
-        'object is touched; the zone of a push or put has its own share of the attention, which '
-        'is left out. Frames of one episode are alike, so its interval is that of as many trials '
-        f'as episodes; *stops* is within {STOP_WITHIN_S:.0f} s. Intervals are Wilson.'
+        f'than {100 * STILL_M:.0f} cm and the status gives the reason. Attention is on the object '
+        f"if its heaviest cell is within {NEAR_CELLS} cells of the object's pixels and no nearer "
+        "to another object's, from the command until the object is touched; the zone of a push or "
+        'put has its own share of the attention, which is left out. Frames of one episode are '
+        'alike, so its interval is that of as many trials as episodes. Intervals are Wilson.'
     )
 
 

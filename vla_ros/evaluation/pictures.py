@@ -38,9 +38,10 @@ def contact_sheet(scenes: Sequence[Scene], columns: int = 6, tile_px: int = 176)
     draw = ImageDraw.Draw(sheet)
     for row, scene in enumerate(scenes):
         top = _MARGIN_PX + row * row_height
-        draw.text((_MARGIN_PX, top), scene.caption, _INK, _font(18))
         colour = _GOOD if scene.obeyed else _BAD
-        draw.text((width - _MARGIN_PX, top), scene.outcome, colour, _font(16), anchor='ra')
+        font = _fitting_font(f'{scene.caption}    {scene.outcome}', width - 2 * _MARGIN_PX)
+        draw.text((_MARGIN_PX, top), scene.caption, _INK, font)
+        draw.text((width - _MARGIN_PX, top), scene.outcome, colour, font, anchor='ra')
         for column, index in enumerate(spread(len(scene.camera), columns)):
             left = _MARGIN_PX + column * tile_px
             for line, frames in enumerate((scene.camera, scene.attention)):
@@ -99,6 +100,14 @@ def spread(length: int, count: int) -> list[int]:
     if length == 0:
         return []
     return [int(i) for i in np.linspace(0, length - 1, count).round()]
+
+
+def _fitting_font(text: str, width_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the largest font in which ``text`` fits and that can still be read."""
+    size_px = 18
+    while size_px > 8 and _font(size_px).getlength(text) > width_px:
+        size_px -= 1
+    return _font(size_px)
 
 
 def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

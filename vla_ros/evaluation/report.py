@@ -13,13 +13,14 @@ from pathlib import Path
 from statistics import median
 
 from vla_ros.evaluation.episodes import Episode, swaps
+from vla_ros.evaluation.judging import STOP_WITHIN_S
 from vla_ros.evaluation.statistics import Rate
 from vla_ros.pipeline.strict_json import read_json
 
 #: Further measures of a split, and what each says.
 MEASURES = {
     'attention': 'frames of the approach with the attention on the named object',
-    'stops': 'successes after which the robot stopped by itself within 1 s',
+    'stops': f'successes after which it stopped by itself within {STOP_WITHIN_S:.0f} s',
     'false stops': 'episodes in which it said that it was done without success',
 }
 #: What is added to a split's name for the same trials in the running graph.

@@ -84,7 +84,7 @@ class Roller:
         chosen = [film[i] for i in spread(len(film), _FILM_FRAMES)]
         camera = [image for image, _ in chosen]
         heat = [overlay(image, weights, min_side_px=self._width) for image, weights in chosen]
-        outcome = f'{episode.reason} after {episode.seconds:.1f} s'
+        outcome = f'{episode.reason.replace("_", " ")} after {episode.seconds:.1f} s'
         caption = f'{spec.split} ({spec.row}): "{trial.text}"'
         return replace(episode, film=Scene(caption, outcome, False, camera, heat))
 
