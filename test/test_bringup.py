@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import re
 
 import pytest
 
@@ -74,6 +75,23 @@ def test_a_broken_parameter_file_is_named(tmp_path: Path, text: str, reason: str
     mine.write_text(text)
     with pytest.raises(ConfigurationError, match=f'(?s)mine.yaml.*{reason}'):
         GRAPHS['robot'](Options(params_file=str(mine)))
+
+
+@pytest.mark.parametrize('section', ['/**/poze', 'Pose', '/arm/pose_node', '/**/pose/'])
+def test_a_section_for_no_node_is_named(tmp_path: Path, section: str):
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text(f'{section}:\n  ros__parameters:\n    rate_hz: 100.0\n')
+    with pytest.raises(
+        ConfigurationError, match=re.escape(f'{section!r} names none of the nodes')
+    ):
+        GRAPHS['robot'](Options(params_file=str(mine)))
+
+
+@pytest.mark.parametrize('section', ['/**', 'pose', '/arm/pose', '/*/camera', '/**/sim'])
+def test_a_section_for_a_node_passes(tmp_path: Path, section: str):
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text(f'{section}:\n  ros__parameters: {{}}\n')
+    assert GRAPHS['robot'](Options(params_file=str(mine)))[0].parameter_files[-1] == mine
 
 
 def test_a_missing_parameter_file_is_named():

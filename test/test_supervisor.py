@@ -14,6 +14,7 @@ import pytest
 
 from vla_ros.bringup import NodeSpec
 from vla_ros.errors import ConfigurationError
+from vla_ros.heartbeat import HANG_S
 from vla_ros.supervisor import Log, Supervisor
 
 POLITE = 'import time\nprint("started", flush=True)\ntime.sleep(60)'
@@ -226,3 +227,81 @@ def test_nothing_outlives_the_supervisor_however_it_ends(tmp_path: Path, number:
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not is_alive(pid)
+
+
+HANGING = """
+    import os, signal, time
+    from vla_ros import heartbeat
+    print('started', flush=True)
+    heartbeat.beat()
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_node_that_was_stopped_is_killed_and_started_again(stage: Stage):
+    with stage.run(a=HANGING) as supervisor:
+        stage.wait_for('started')
+        stage.wait(lambda: heard(supervisor), supervisor)
+        stage.clock.now_s += HANG_S + 1.0
+        stage.wait_for('a | ERROR: hangs: no sign of life for 15 s', supervisor)
+        stage.wait_for('ended (SIGKILL); restarting', supervisor)
+
+
+@pytest.mark.parametrize('signs', ['', 'heartbeat.beat(); heartbeat.pause()'])
+def test_a_node_that_loads_for_long_is_left_alone(stage: Stage, signs: str):
+    program = f'from vla_ros import heartbeat\n{signs}\n{POLITE}'
+    with stage.run(a=program) as supervisor:
+        stage.wait_for('started')
+        for _ in range(3):
+            stage.clock.now_s += HANG_S + 1.0
+            supervisor.poll()
+        assert supervisor.down == []
+    assert 'hangs' not in stage.out.getvalue()
+
+
+def heard(supervisor: Supervisor) -> bool:
+    return any(c.heart is not None and c.heart._last_s is not None for c in supervisor._children)
+
+
+def test_no_descriptor_is_left_after_many_restarts(stage: Stage):
+    before = len(os.listdir('/proc/self/fd'))
+    with stage.run(a='raise SystemExit(1)') as supervisor:
+        for n in range(1, 6):
+            stage.wait(lambda n=n: stage.out.getvalue().count('ended') == n, supervisor)
+            stage.clock.now_s += 40.0
+            supervisor.poll()
+    assert len(os.listdir('/proc/self/fd')) == before
+
+
+IMPATIENT = """
+import os, signal, threading, time
+from vla_ros.bringup import NodeSpec
+from vla_ros.supervisor import Supervisor
+
+class Program(NodeSpec):
+    module = 'stage_a'
+
+def press():
+    for _ in range(200):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.002)
+
+with Supervisor([Program(name, name) for name in 'abcd']) as supervisor:
+    time.sleep(1.0)
+    threading.Thread(target=press, daemon=True).start()
+    supervisor.run()
+"""
+
+
+def test_many_ctrl_cs_do_not_cut_the_cleaning_up(tmp_path: Path):
+    (tmp_path / 'stage_a.py').write_text(STUBBORN)
+    (tmp_path / 'parent.py').write_text(IMPATIENT)
+    root = Path(__file__).resolve().parent.parent
+    ended = subprocess.run(
+        [sys.executable, str(tmp_path / 'parent.py')],
+        capture_output=True,
+        text=True,
+        timeout=20.0,
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}:{root}'},
+    )
+    assert ended.stdout.count('killed: it did not end by itself') == 4, ended.stderr

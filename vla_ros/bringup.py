@@ -271,7 +271,19 @@ def _user_files(options: Options) -> tuple[Path, ...]:
             f'params_file {path}: every node needs ros__parameters, as in '
             f'{_config("vla.yaml")}: "/**/pose:" and below it "ros__parameters:"'
         )
+    _check_node_names(path, document)
     return (path,)
+
+
+def _check_node_names(path: Path, sections: Iterable[str]) -> None:
+    """Refuse a section that is for none of the nodes: ROS would ignore it without a word."""
+    valid = {'*', '**', 'sim', *PIPELINE, 'rviz'}
+    for section in sections:
+        if str(section).rpartition('/')[2] not in valid:
+            raise ConfigurationError(
+                f'params_file {path}: {section!r} names none of the nodes '
+                f'{", ".join(["sim", *PIPELINE, "rviz"])}, as in "/**/pose:"'
+            )
 
 
 def _clock_remaps(options: Options, clock: bool) -> tuple[tuple[str, str], ...]:

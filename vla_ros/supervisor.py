@@ -22,7 +22,7 @@ import threading
 import time
 from typing import TextIO
 
-from vla_ros import bringup
+from vla_ros import bringup, heartbeat
 from vla_ros.bringup import NodeSpec
 from vla_ros.domain import only_graph
 from vla_ros.errors import ConfigurationError
@@ -38,6 +38,7 @@ BACKOFF_S = (0.5, 2.0)
 GRACE_S = 3.0
 
 _PR_SET_PDEATHSIG = 1
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = (36, 32, 35, 34, 33, 96)
 _RED, _YELLOW = 31, 33
 _LOG_LINE = re.compile(r'(DEBUG|INFO|WARN|ERROR|FATAL) (.*)')
@@ -84,6 +85,7 @@ class _Child:
     exits: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_EXITS))
     restart_at: float | None = None
     last_error: str = ''
+    heart: heartbeat.Listener | None = None
 
     @property
     def is_running(self) -> bool:
@@ -136,7 +138,7 @@ class Supervisor:
 
     def poll(self) -> None:
         """
-        Notice what ended and restart it when due.
+        Notice what ended or hangs, and restart it when due.
 
         Raises ConfigurationError with a node's own words when it ended for a user's mistake.
         """
@@ -144,6 +146,8 @@ class Supervisor:
         for child in self._children:
             if child.process is not None and not child.is_running:
                 self._on_exit(child, now)
+            elif child.process is not None:
+                self._end_if_hung(child, now)
             elif child.restart_at is not None and now >= child.restart_at:
                 self._start(child)
 
@@ -154,28 +158,32 @@ class Supervisor:
             time.sleep(period_s)
 
     def stop(self) -> None:
-        """End every node: SIGTERM, and SIGKILL after ``GRACE_S`` or at one more Ctrl-C."""
-        for child in self._children:
-            child.restart_at = None
-            _send(child, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_S
-        with suppress(KeyboardInterrupt):
+        """
+        End every node: SIGTERM, and SIGKILL after ``GRACE_S`` or at one more Ctrl-C.
+
+        However many signals come meanwhile, it goes on to its end.
+        """
+        with _signals_noted() as noted:
+            for child in self._children:
+                child.restart_at = None
+                _send(child, signal.SIGTERM)
+            deadline = time.monotonic() + GRACE_S
             while any(c.is_running for c in self._children) and time.monotonic() < deadline:
+                if noted:
+                    break
                 time.sleep(0.02)
-        killed = [child.spec.name for child in self._children if child.is_running]
-        for child in self._children:
-            _send(child, signal.SIGKILL)
-            if child.process is not None:
-                child.process.wait()
-            if child.reader is not None:
-                child.reader.join(timeout=1.0)
-        for name in killed:
-            self.log.write(name, 'killed: it did not end by itself', 'WARN')
-        remove_leftovers()
+            killed = [child.spec.name for child in self._children if child.is_running]
+            for child in self._children:
+                self._bury(child)
+            for name in killed:
+                self.log.write(name, 'killed: it did not end by itself', 'WARN')
+            remove_leftovers()
 
     def _start(self, child: _Child) -> None:
         spec, parent = child.spec, os.getpid()
         child.restart_at, child.last_error = None, ''
+        child.heart = heartbeat.Listener()
+        descriptor = child.heart.descriptor
         child.process = subprocess.Popen(
             [sys.executable, '-m', spec.module, *spec.ros_arguments()],
             stdin=subprocess.DEVNULL,
@@ -183,11 +191,13 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             text=True,
             errors='replace',
-            env=self._environment,
+            env={**self._environment, heartbeat.VARIABLE: str(descriptor)},
+            pass_fds=(descriptor,),
             # Its own session: Ctrl-C in the terminal reaches this process alone.
             start_new_session=True,
             preexec_fn=lambda: _die_with(parent),
         )
+        child.heart.release()
         child.reader = threading.Thread(target=self._forward, args=(child,), daemon=True)
         child.reader.start()
 
@@ -205,13 +215,28 @@ class Supervisor:
                     child.last_error = text
                 self.log.write(child.spec.name, text, severity)
 
+    def _end_if_hung(self, child: _Child, now: float) -> None:
+        """End a node that does not spin any more; it is restarted as any that ends."""
+        if child.heart is not None and child.heart.silence_s(now) > heartbeat.HANG_S:
+            text = f'hangs: no sign of life for {heartbeat.HANG_S:.0f} s'
+            self.log.write(child.spec.name, text, 'ERROR')
+            _send(child, signal.SIGKILL)
+
+    def _bury(self, child: _Child) -> None:
+        """End what is left of a process, and everything that belonged to it."""
+        _send(child, signal.SIGKILL)  # also what it may have started itself
+        if child.process is not None:
+            child.process.wait()
+        if child.reader is not None:
+            child.reader.join(timeout=1.0)
+        if child.heart is not None:
+            child.heart.close()
+        child.process = child.reader = child.heart = None
+
     def _on_exit(self, child: _Child, now: float) -> None:
         assert child.process is not None
-        assert child.reader is not None
         code = child.process.returncode
-        child.reader.join(timeout=1.0)
-        _send(child, signal.SIGKILL)  # what it may have started itself
-        child.process = None
+        self._bury(child)
         remove_leftovers()
         if code == EXIT_CONFIGURATION:
             raise ConfigurationError(child.last_error or f'{child.spec.name} ended, see above')
@@ -250,6 +275,22 @@ def running(
     log = Log([*(spec.name for spec in specs), reporter])
     with only_graph(options.namespace), Supervisor(specs, log=log) as supervisor:
         yield supervisor
+
+
+@contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Collect the signals that would interrupt, instead of being interrupted."""
+    noted: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()  # others get no signals
+    before = {n: signal.getsignal(n) for n in _ENDING_SIGNALS if is_main}
+    before = {n: handler for n, handler in before.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _die_with(parent: int) -> None:

@@ -176,6 +176,17 @@ def test_an_error_of_the_policy_is_reported_and_the_next_frame_works(graph, robo
     assert node._errors == 1
 
 
+def test_a_policy_that_never_returns_ends_the_node(graph, robot, path, monkeypatch):
+    node = inference_node(graph, path, inference_timeout_s=0.5)
+    graph.until(lambda: state(graph) == 'active')
+    returns = threading.Event()
+    monkeypatch.setattr(node._policy, 'infer', lambda _: returns.wait())
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    with pytest.raises(TimeoutError, match='the policy has not returned for'):
+        robot.publish_until(lambda: False)
+    returns.set()
+
+
 def test_health_tells_the_policy_and_its_latency(graph, robot, path):
     node = inference_node(graph, path)
     graph.publish(wiring.COMMAND_EMBEDDING, command())

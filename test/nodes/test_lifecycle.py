@@ -1,3 +1,5 @@
+import random
+
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 
@@ -83,3 +85,17 @@ def test_destroying_an_active_node_releases_everything(probe):
     probe.trigger_activate()
     probe.destroy_node()
     assert probe.calls[-2:] == ['deactivate', 'cleanup']
+
+
+TRIGGERS = ('configure', 'activate', 'deactivate', 'cleanup')
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_any_order_of_transitions_and_failures_ends_in_a_named_state(probe, seed):
+    rng = random.Random(seed)
+    for _ in range(20):
+        fault = rng.choice([None, None, ConfigurationError('no'), RuntimeError('bug')])
+        hook = rng.choice(TRIGGERS)
+        probe.raises = {} if fault is None else {hook: fault}
+        getattr(probe, f'trigger_{rng.choice(TRIGGERS)}')()
+        assert probe.state in ('unconfigured', 'inactive', 'active', 'finalized')

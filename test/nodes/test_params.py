@@ -83,3 +83,18 @@ def test_a_workspace_that_is_no_box_is_refused_with_the_fix(graph, low, high):
     corners = [Parameter('workspace_min', value=low), Parameter('workspace_max', value=high)]
     with pytest.raises(ConfigurationError, match='give both as x, y, z in metres'):
         PoseNode(parameter_overrides=corners)
+
+
+@pytest.mark.parametrize(
+    ('name', 'advice'),
+    [('max_sped_m_s', 'did you mean max_speed_m_s'), ('colour', 'valid: action_timeout_s')],
+)
+def test_a_misspelt_parameter_is_refused_and_the_right_one_named(graph, name, advice):
+    with pytest.raises(ConfigurationError, match=f'tried: there is no parameter {name}; {advice}'):
+        declared(graph, PoseParams, name, 0.1)
+
+
+def test_a_parameter_given_to_all_nodes_is_ignored_by_those_without_it(graph):
+    overrides = [Parameter('max_bytes', value=99), Parameter('use_sim_time', value=False)]
+    node = graph.add(Node('tried', parameter_overrides=overrides))
+    assert declare(node, PoseParams).rate_hz == 50.0

@@ -104,6 +104,15 @@ def test_arguments_that_ros_refuses_are_told_without_a_traceback(arguments, vari
     assert 'Traceback' not in output
 
 
+def test_the_simulator_without_mujoco_says_so_in_one_line(tmp_path):
+    (tmp_path / 'mujoco.py').write_text('raise ModuleNotFoundError("no mujoco", name="mujoco")')
+    process = start('-m', 'vla_ros.nodes.sim_node', PYTHONPATH=f'{tmp_path}:{ROOT}')
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert output.count('\n') == 1
+    assert 'mujoco is missing: activate the environment' in output
+
+
 def test_a_bug_keeps_its_traceback():
     process = probe(BUG)
     output, _ = process.communicate(timeout=20)

@@ -226,6 +226,8 @@ class InferenceNode(ManagedNode):
             **self._latency.values('latency'),
             **self._inference.values('inference'),
         }
+        if worker is not None and worker.busy_s() > self._params.inference_timeout_s:
+            raise TimeoutError(f'the policy has not returned for {worker.busy_s():.0f} s')
         if worker is None:
             return Health(ERROR, 'not active: no policy runs', values)
         if self._frames.age_s() > self._params.state_timeout_s:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from vla_ros import heartbeat
 from vla_ros.errors import ConfigurationError
 
 
@@ -65,6 +66,7 @@ class ManagedNode(LifecycleNode):
         self.cleanup()
 
     def _attempt(self, what: str, hook: Callable[[], None]) -> TransitionCallbackReturn:
+        heartbeat.pause()  # loading a model takes as long as the disk takes
         # rclpy swallows exceptions of transition callbacks.
         try:
             hook()

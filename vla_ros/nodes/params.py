@@ -9,6 +9,7 @@ override. ``docs/nodes.md`` is generated from this file.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 import math
 from typing import Any, TypeVar
 
@@ -75,6 +76,12 @@ class InferenceParams:
     num_threads: int = param(1, 'CPU threads of the policy', ge=1, le=64)
     state_timeout_s: float = param(
         0.5, 'robot_pose or gripper_state older than this: no inference', ge=0.02, le=5.0
+    )
+    inference_timeout_s: float = param(
+        10.0,
+        'a policy that has not returned for so long hangs: the node ends, to be started anew',
+        ge=0.5,
+        le=600.0,
     )
     autostart: bool = param(True, 'configure and activate at start, without a lifecycle manager')
 
@@ -262,6 +269,10 @@ NODE_PARAMS: dict[str, type] = {
 }
 
 
+#: What rclpy itself, in one version or another, declares on a node.
+_OF_ROS = {'use_sim_time', 'start_type_description_service', 'qos_overrides'}
+
+
 def _descriptor(metadata: dict[str, Any], default: Any) -> ParameterDescriptor:
     changeable = metadata.get('tunable', False) or metadata.get('lowerable', False)
     descriptor = ParameterDescriptor(description=metadata['doc'], read_only=not changeable)
@@ -278,8 +289,24 @@ def _descriptor(metadata: dict[str, Any], default: Any) -> ParameterDescriptor:
     return descriptor
 
 
+def _check_names(node: Node, cls: type) -> None:
+    """Refuse what no node has: ROS would ignore a misspelt name without a word."""
+    # Those given to this node; all overrides that rclpy has for it stand nowhere public.
+    given = {name.partition('.')[0] for name in node._parameter_overrides}
+    mine = {f.name for f in fields(cls)}
+    others = {f.name for other in NODE_PARAMS.values() for f in fields(other)}
+    for name in sorted(given - mine - _OF_ROS):
+        if name in others:  # a file may give it to all nodes, for those that have it
+            node.get_logger().warning(f'parameter {name} is of another node: ignored')
+            continue
+        similar = get_close_matches(name, mine, n=1)
+        advice = f'did you mean {similar[0]}?' if similar else f'valid: {", ".join(sorted(mine))}'
+        raise ConfigurationError(f'{node.get_name()}: there is no parameter {name}; {advice}')
+
+
 def declare(node: Node, cls: type[P]) -> P:
     """Declare the fields of ``cls`` on ``node``; raises ConfigurationError for a bad value."""
+    _check_names(node, cls)
     defaults = cls()
     values: dict[str, Any] = {}
     for f in fields(cls):  # type: ignore[arg-type]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 import ctypes
 import signal
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 
+from vla_ros import heartbeat
 from vla_ros.errors import ConfigurationError
 
 #: What rclpy raises for a parameter of its own, such as use_sim_time, of another type.
@@ -36,6 +39,25 @@ def keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED_BLOCK)
     mallopt(_M_TRIM_THRESHOLD, 4 * _LARGEST_REUSED_BLOCK)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    return (
+        f'{error.name} is missing: activate the environment that "make demo" makes (. '
+        '.venv/bin/activate), or install the extras of setup.py with pip'
+    )
+
+
+@contextmanager
+def one_line_if_missing(node: str) -> Iterator[None]:
+    """End the process with one line when an import in the block finds a package missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or '').startswith('vla_ros'):
+            raise
+        get_logger(node).fatal(_missing(error))
+        raise SystemExit(EXIT_CONFIGURATION) from None
 
 
 def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
@@ -63,6 +85,9 @@ def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
     node = None
     try:
         node = node_class()
+        node.create_timer(
+            heartbeat.PERIOD_S, heartbeat.beat, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
         executor.add_node(node)
         executor.spin()
     except (ConfigurationError, *_BAD_PARAMETER) as error:
@@ -71,10 +96,7 @@ def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or '').startswith('vla_ros'):
             raise
-        get_logger(node_class.__name__).fatal(
-            f'{error.name} is missing: activate the environment that "make demo" makes (. '
-            '.venv/bin/activate), or install the extras of setup.py with pip'
-        )
+        get_logger(node_class.__name__).fatal(_missing(error))
         return EXIT_CONFIGURATION
     except (KeyboardInterrupt, ExternalShutdownException):
         pass

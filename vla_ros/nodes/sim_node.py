@@ -40,11 +40,13 @@ from vla_ros.nodes.conversions import (
 )
 from vla_ros.nodes.diagnostics import Health, OK, report_health, Stream
 from vla_ros.nodes.params import declare, SimParams
-from vla_ros.nodes.runner import run
-from vla_ros.sim.background import BackgroundCamera
-from vla_ros.sim.environment import CONTROL_DT_S, TabletopEnv
-from vla_ros.sim.ground_truth import ground_truth
-from vla_ros.sim.scene_json import scene_from_json
+from vla_ros.nodes.runner import one_line_if_missing, run
+
+with one_line_if_missing('sim'):  # MuJoCo, which a ROS installation does not bring
+    from vla_ros.sim.background import BackgroundCamera
+    from vla_ros.sim.environment import CONTROL_DT_S, TabletopEnv
+    from vla_ros.sim.ground_truth import ground_truth
+    from vla_ros.sim.scene_json import scene_from_json
 
 STATE_RATE_HZ = 10.0
 #: After a longer stall the simulation goes on from there instead of catching up in a burst.

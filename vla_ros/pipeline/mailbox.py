@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import threading
+import time
 from typing import Generic, TypeVar
 
 T = TypeVar('T')
@@ -53,8 +54,14 @@ class Worker(Generic[T]):
         self.mailbox: Mailbox[T] = Mailbox()
         self._work = work
         self._on_error = on_error
+        self._since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    def busy_s(self) -> float:
+        """Return how long the item in work has been in work; 0 if none is."""
+        since_s = self._since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     def stop(self, timeout_s: float) -> bool:
         """End the thread after the item in work; return False if that takes longer."""
@@ -64,7 +71,10 @@ class Worker(Generic[T]):
 
     def _run(self) -> None:
         while (item := self.mailbox.take()) is not None:
+            self._since_s = time.monotonic()
             try:
                 self._work(item)
             except Exception as error:
                 self._on_error(error)
+            finally:
+                self._since_s = None
