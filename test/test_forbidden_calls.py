@@ -10,16 +10,6 @@ FILES = sorted(
     [*(ROOT / 'vla_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py'), ROOT / 'setup.py']
 )
 MODULES = set('pickle cPickle dill cloudpickle joblib shelve marshal code pty'.split())
-    'pickle',
-    'cPickle',
-    'dill',
-    'cloudpickle',
-    'joblib',
-    'shelve',
-    'marshal',
-    'code',
-    'pty',
-}
 NAMES = {'eval', 'exec', 'compile', '__import__'}
 CALLS = {
     *('os.system', 'os.popen', 'os.execv', 'os.spawnv', 'subprocess.getoutput'),
