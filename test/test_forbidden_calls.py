@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(
     [*(ROOT / 'vla_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py'), ROOT / 'setup.py']
 )
-MODULES = set('pickle cPickle dill cloudpickle joblib shelve marshal code pty'.split())
+MODULES = {'pickle', 'dill', 'cloudpickle', 'joblib', 'shelve', 'marshal', 'code', 'pty'}
 NAMES = {'eval', 'exec', 'compile', '__import__'}
 CALLS = {
     *('os.system', 'os.popen', 'os.execv', 'os.spawnv', 'subprocess.getoutput'),

@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage
 
@@ -84,6 +85,23 @@ def test_a_malformed_frame_is_counted_by_its_reason_and_the_next_one_passes(grap
     assert not images
     graph.publish(wiring.IMAGE_RAW, image_to_message(GREEN, HEADER))
     graph.until(lambda: images)
+
+
+def test_beside_a_second_camera_no_frame_is_taken_until_it_has_gone(graph):
+    camera_node(graph)
+    images, health = graph.listen(wiring.IMAGE), graph.listen(wiring.DIAGNOSTICS)
+    graph.publisher(wiring.IMAGE_RAW)
+    stranger = graph.add(Node('stranger'))
+    wiring.IMAGE_RAW.publisher(stranger)
+    graph.until(lambda: health and '/camera/image_raw has 2 publishers' in str(health[-1]))
+    assert not images
+    graph.remove(stranger)
+
+    def publish_until_seen():
+        graph.publish(wiring.IMAGE_RAW, image_to_message(GREEN, HEADER))
+        return images
+
+    graph.until(publish_until_seen)
 
 
 def test_a_missing_camera_is_reported_with_the_topic_it_should_publish(graph):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -23,6 +24,7 @@ from vla_ros.nodes.codec import choose_decoder
 from vla_ros.nodes.conversions import image_to_message, resized_camera_message
 from vla_ros.nodes.diagnostics import ERROR, Health, OK, report_health, Stream, WARN
 from vla_ros.nodes.params import CameraParams, declare
+from vla_ros.nodes.rivals import find_rival, Rivals
 from vla_ros.nodes.runner import run
 from vla_ros.pipeline.image import decode_compressed, fit, ImageError
 
@@ -44,9 +46,11 @@ class CameraNode(Node):
         self._camera_info = wiring.MODEL_CAMERA_INFO.publisher(self)
         wiring.CAMERA_INFO.subscription(self, self._on_info)
         if self._params.image_transport == 'compressed':
-            self._source = wiring.IMAGE_COMPRESSED.subscription(self, self._on_compressed)
+            self._source, self._on_frame = wiring.IMAGE_COMPRESSED, self._on_compressed
         else:
-            self._source = wiring.IMAGE_RAW.subscription(self, self._on_raw)
+            self._source, self._on_frame = wiring.IMAGE_RAW, self._on_raw
+        self._rivals = Rivals()
+        self._subscription: Subscription | None = self._source.subscription(self, self._on_frame)
         report_health(self, self._health)
 
     def _on_info(self, message: CameraInfo) -> None:
@@ -93,13 +97,32 @@ class CameraNode(Node):
         info.header = header
         self._camera_info.publish(info)
 
+    def _listen_to_one(self) -> str:
+        """
+        Return who publishes beside the camera, '' for nobody; meanwhile no frame is taken.
+
+        Whose frame is the robot's? And a flood of them fills the memory of the middleware even
+        where nobody takes them, so the subscription itself has to go.
+        """
+        rival = find_rival(self, self._rivals, (self._source,))
+        if rival and self._subscription is not None:
+            self.get_logger().error(f'{rival}: no frame is taken while both are there')
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+        elif not rival and self._subscription is None:
+            self._subscription = self._source.subscription(self, self._on_frame)
+        return rival
+
     def _health(self) -> Health:
+        rival = self._listen_to_one()
         values = {
             'frames': self._frames.count,
             'rate_hz': self._frames.rate_hz(),
             'age_s': self._frames.age_s(),
             **{f'rejected_{reason}': n for reason, n in sorted(self._rejected.items())},
         }
+        if rival:
+            return Health(ERROR, rival, values)
         was_missing = self._is_missing
         self._is_missing = self._frames.age_s() > MISSING_AFTER_S
         if self._is_missing:
@@ -113,7 +136,7 @@ class CameraNode(Node):
         return Health(level, 'some frames were rejected' if self._rejected else 'ok', values)
 
     def _missing_text(self) -> str:
-        topic = self._source.topic_name
+        topic = self.resolve_topic_name(self._source.name)
         publishers = self.count_publishers(topic)
         advice = (
             'its publisher is silent'

@@ -9,7 +9,7 @@ from rclpy.node import Node
 
 from vla_ros.nodes import wiring
 
-#: Each of these has one publisher, or two nodes drive the robot at once.
+#: What the pose node watches: with two publishers, two nodes drive the robot at once.
 WATCHED = (
     wiring.ROBOT_ACTION,
     wiring.GRIPPER_ACTION,
@@ -60,7 +60,7 @@ def publishers_of(node: Node, topic: wiring.Topic) -> list[str]:
     ]
 
 
-def find_rival(node: Node, rivals: Rivals) -> str:
-    """Return '' or which of the watched topics has a second publisher now."""
-    found = {node.resolve_topic_name(topic.name): publishers_of(node, topic) for topic in WATCHED}
+def find_rival(node: Node, rivals: Rivals, topics: Iterable[wiring.Topic] = WATCHED) -> str:
+    """Return '' or which of the topics has a second publisher now."""
+    found = {node.resolve_topic_name(topic.name): publishers_of(node, topic) for topic in topics}
     return rivals.judge(found, time.monotonic())
