@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+import sys
 from typing import TYPE_CHECKING
 
 from vla_ros.errors import ConfigurationError
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(policy)
     report = Report(manifest.name, manifest.sha256)
     _prepare(args)
-    episodes = evaluate(policy, specs, args.latency, args.workers)
+    episodes = _counted(evaluate(policy, specs, args.latency, args.workers), len(specs))
     direct: dict[str, list[Episode]] = {}
     for split, some in groupby(episodes, lambda episode: episode.spec.split):
         direct[split] = list(some)
@@ -140,6 +141,14 @@ def _prepare(args: argparse.Namespace) -> None:
         raise ConfigurationError(f'cannot write to {folder}: {error.strerror}') from error
 
 
+def _counted(episodes: Iterable[Episode], total: int) -> Iterator[Episode]:
+    """Yield the episodes, and tell a waiting person how many are done."""
+    for number, episode in enumerate(episodes, start=1):
+        if sys.stderr.isatty():
+            sys.stderr.write(f'\r{number}/{total} episodes\r')
+        yield episode
+
+
 def _tell(report: Report, name: str, episodes: list[Episode], command: str) -> Report:
     """Print what came out of a split and what failed; return the report with it."""
     from vla_ros.evaluation.report import SplitReport, table
@@ -186,7 +195,7 @@ def _through_ros(
     )
     with running('sim', options) as graph, client(on_spin=graph.poll) as user:
         user.wait_ready(READY_TIMEOUT_S)
-        episodes = (run_trial(user, spec) for spec in specs)
+        episodes = _counted((run_trial(user, spec) for spec in specs), len(specs))
         for split, some in groupby(episodes, lambda episode: episode.spec.split):
             name = split + THROUGH_ROS
             report = _tell(report, name, list(some), _command(args))
