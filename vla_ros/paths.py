@@ -23,6 +23,11 @@ def shipped_policy_path() -> Path:
     return data_dir() / 'policy' / 'tabletop.pt'
 
 
+def lexicon_path() -> Path:
+    """Return the file of the shipped lexicon."""
+    return data_dir() / 'lexicon.json'
+
+
 def share_dir() -> Path:
     """
     Return the folder that holds ``config`` and ``launch``.

@@ -17,8 +17,9 @@ class PolicySpec:
     """
     What the robot, its task and its text encoder ask of any policy.
 
-    ``camera`` is the nominal one, at the size of the policy's image. ``zone_tasks`` are the
-    ``tasks`` that name a zone. ``colours`` and ``shapes`` count the words that are supervised.
+    ``camera`` is the nominal one, at the size of the policy's image. ``tasks`` begin with the
+    refusals; ``zone_tasks`` are those that name a zone. There are so many ``colours`` and
+    ``shapes`` of things. No target leaves the box from ``workspace_min`` to ``workspace_max``, m.
     """
 
     camera: CameraModel
@@ -27,6 +28,8 @@ class PolicySpec:
     zone_tasks: tuple[str, ...]
     colours: int
     shapes: int
+    workspace_min: tuple[float, ...]
+    workspace_max: tuple[float, ...]
     horizon: int
     dt_s: float
     speed_m_s: float

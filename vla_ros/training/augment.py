@@ -1,4 +1,4 @@
-"""Pictures as other cameras and lamps would make them."""
+"""Pictures as other cameras and lamps would make them, and words as others would put them."""
 
 from __future__ import annotations
 
@@ -26,3 +26,18 @@ def augment(image: Tensor, random: torch.Generator) -> Tensor:
     x = x.sub_(0.5).mul_(gain).add_(0.5 + uniform(-0.1, 0.1, 1, 1, 1, 1))
     x += uniform(0.0, 0.02, 1, 1, 1, 1) * torch.randn(x.shape, generator=random)
     return x.clamp_(0.0, 1.0).mul_(255.0).add_(0.5).to(torch.uint8)
+
+
+def augment_text(
+    text: Tensor, mask: Tensor, random: torch.Generator, noise: float = 0.3, dropped: float = 0.05
+) -> tuple[Tensor, Tensor]:
+    """
+    Return token features (b, n, d) with noise, and their mask (b, n) with some tokens dropped.
+
+    So a reader relies on what words have in common rather than on each one. The first token,
+    which stands for the sentence, stays.
+    """
+    noisy = text + noise * torch.randn(text.shape, generator=random)
+    kept = torch.rand(mask.shape, generator=random) >= dropped
+    kept[:, 0] = True
+    return noisy, mask & kept

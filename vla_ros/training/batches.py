@@ -10,42 +10,40 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
-from vla_ros.interfaces import CameraModel, NO_TASK
-from vla_ros.sim.scene import COLOURS, OBJECT_NAMES, SHAPES, split_name
-from vla_ros.sim.tasks import KINDS, Task
-from vla_ros.training.demonstrations import ZONE_NAMES
-from vla_ros.training.sentences import SentenceBank
+from vla_ros.interfaces import CameraModel, REFUSALS
+from vla_ros.models.policies.keypoint import Meaning
+from vla_ros.sim.scene import COLOURS, HELD_OUT_PAIRS, OBJECT_NAMES, SHAPES, split_name
+from vla_ros.sim.tasks import KINDS
 
-#: Task logits, in this order: no task first, then the kinds.
-TASKS = (NO_TASK, *KINDS)
+#: Task logits, in this order: the refusals first, then the kinds.
+TASKS = (*REFUSALS, *KINDS)
 
 _COLOUR_OF = np.array([list(COLOURS).index(split_name(name)[0]) for name in OBJECT_NAMES])
 _SHAPE_OF = np.array([SHAPES.index(split_name(name)[1]) for name in OBJECT_NAMES])
+#: Objects that may be asked for though they are not there; of those held out nothing is learned.
+_ABSENT = np.array([name not in HELD_OUT_PAIRS for name in OBJECT_NAMES])
 
 
 class Batch(NamedTuple):
     """
     f frames with m commands each; rows r = f * m, those of one frame together.
 
-    ``image`` (f, 1, 3, h, w) uint8; ``text`` (r, n, d), ``text_mask`` (r, n) bool, ``state``
-    (r, 8). The expert's answer: ``position`` (r, 3) m, ``yaw`` (r,) rad, ``gripper`` and ``done``
-    (r,) in 0..1. What the words mean: ``task``, ``colour``, ``shape``, ``zone`` (r,) int64, -1
-    where nothing is meant. Where it is seen: ``object_px``, ``zone_px``, ``hand_px`` (r, 2)
-    pixels, NaN where it is not.
+    ``image`` (f, 1, 3, h, w) uint8; ``meaning`` (r,) what is asked for; ``state`` (r, 8). The
+    expert's answer: ``position`` (r, 3) m, ``yaw`` (r,) rad, ``gripper`` and ``done`` (r,) in
+    0..1, NaN where there is none, for what is asked for is not there: ``object_there``,
+    ``zone_there`` (r,) 0 or 1, NaN where none is named. Where it is seen: ``object_px``,
+    ``zone_px``, ``hand_px`` (r, 2) pixels, NaN where it is not.
     """
 
     image: Tensor
-    text: Tensor
-    text_mask: Tensor
+    meaning: Meaning
     state: Tensor
     position: Tensor
     yaw: Tensor
     gripper: Tensor
     done: Tensor
-    task: Tensor
-    colour: Tensor
-    shape: Tensor
-    zone: Tensor
+    object_there: Tensor
+    zone_there: Tensor
     object_px: Tensor
     zone_px: Tensor
     hand_px: Tensor
@@ -53,43 +51,48 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchConfig:
-    """How many frames and commands a batch holds."""
+    """
+    How many frames, commands and sentences a batch holds.
+
+    Of the commands a share asks for nothing, for what is not there, or leaves colour or shape
+    open where the other one tells which object is meant.
+    """
 
     frames: int
     commands: int
+    sentences: int
     unrelated_share: float
+    absent_share: float
+    open_share: float
 
 
 class Batches:
     """Draws batches from shards of frames; the same seed and step give the same batch."""
 
-    def __init__(
-        self, shards: list[NDArray], bank: SentenceBank, config: BatchConfig, seed: int
-    ) -> None:
+    def __init__(self, shards: list[NDArray], config: BatchConfig, seed: int) -> None:
         self._shards = shards
         self._ends = np.cumsum([len(shard) for shard in shards])
-        self._bank = bank
         self._config = config
         self._seed = seed
-        self._keys = _task_keys()
 
     def __len__(self) -> int:
         """Return the number of frames."""
         return int(self._ends[-1])
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
+        """Return the batch of a step, or the share of one of several processes in it."""
         config, rng = self._config, np.random.default_rng((self._seed, step))
-        frames = self._gather(np.sort(rng.integers(len(self), size=config.frames)))
+        chosen = rng.integers(len(self), size=config.frames)
         mirrored = rng.random(config.frames) < 0.5
-        frames[mirrored] = mirror(frames[mirrored])
-
-        others = frames['labels'].shape[1] - 1
-        extra = 1 + rng.random((config.frames, others)).argsort(axis=1)[:, : config.commands - 1]
-        chosen = np.concatenate([np.zeros((config.frames, 1), int), extra], axis=1)
-        labels = np.take_along_axis(frames['labels'], chosen, axis=1).reshape(-1)
-        rows = np.repeat(np.arange(config.frames), config.commands)
-        unrelated = rng.random(len(rows)) < config.unrelated_share
-        return self._assemble(frames, rows, labels, unrelated, rng)
+        seeds = rng.integers(2**32, size=config.frames)
+        mine = slice(rank, None, ranks)
+        frames = self._gather(chosen[mine])
+        frames[mirrored[mine]] = mirror(frames[mirrored[mine]])
+        asked = [
+            _ask(frame, config, np.random.default_rng(seed))
+            for frame, seed in zip(frames, seeds[mine], strict=True)
+        ]
+        return _assemble(frames, np.concatenate(asked))
 
     def _gather(self, indices: NDArray) -> NDArray:
         shard = np.searchsorted(self._ends, indices, side='right')
@@ -98,56 +101,97 @@ class Batches:
             [self._shards[s][i - first[s]] for s, i in zip(shard, indices, strict=True)]
         )
 
-    def _assemble(
-        self,
-        frames: NDArray,
-        rows: NDArray,
-        labels: NDArray,
-        unrelated: NDArray,
-        rng: np.random.Generator,
-    ) -> Batch:
-        state = frames['state'][rows]
-        keys = [
-            NO_TASK if skip else self._keys[kind, thing, zone]
-            for skip, kind, thing, zone in zip(
-                unrelated, labels['kind'], labels['object'], labels['zone'], strict=True
-            )
-        ]
-        sentences = np.array([self._bank.draw(key, rng) for key in keys])
-        lengths = self._bank.lengths[sentences]
-        thing = labels['object'].astype(np.int64)
-        zone = np.where(unrelated, -1, labels['zone']).astype(np.int64)
-        nowhere = np.full(2, np.nan, np.float32)
 
-        def meant(values: NDArray) -> Tensor:
-            return torch.from_numpy(np.where(unrelated, -1, values).astype(np.int64))
+#: What is asked for with one frame: the expert's label, and what the words say of it.
+_ASKED = np.dtype(
+    [
+        ('label', 'i8'),  # place among the frame's labels; -1: no expert knows
+        ('task', 'i8'),
+        ('object', 'i8'),
+        ('colour', 'i8'),
+        ('shape', 'i8'),
+        ('zone', 'i8'),
+    ]
+)
 
-        return Batch(
-            image=torch.from_numpy(frames['image'].transpose(0, 3, 1, 2).copy())[:, None],
-            text=torch.from_numpy(self._bank.features[sentences].astype(np.float32)),
-            text_mask=torch.arange(self._bank.features.shape[1]) < torch.tensor(lengths)[:, None],
-            state=torch.from_numpy(state),
-            # Told nothing to do, the expert stays.
-            position=torch.from_numpy(
-                np.where(unrelated[:, None], state[:, :3], labels['position'])
-            ),
-            yaw=torch.from_numpy(labels['yaw'].copy()),
-            gripper=torch.from_numpy(
-                np.where(unrelated, frames['gripper_target'][rows], labels['gripper'])
-            ),
-            done=torch.from_numpy((labels['done'] & ~unrelated).astype(np.float32)),
-            task=torch.from_numpy(np.where(unrelated, 0, labels['kind'] + 1).astype(np.int64)),
-            colour=meant(_COLOUR_OF[thing]),
-            shape=meant(_SHAPE_OF[thing]),
-            zone=torch.from_numpy(zone),
-            object_px=torch.from_numpy(
-                np.where(unrelated[:, None], nowhere, frames['object_px'][rows, thing])
-            ),
-            zone_px=torch.from_numpy(
-                np.where(zone[:, None] < 0, nowhere, frames['zone_px'][rows, zone])
-            ),
-            hand_px=torch.from_numpy(frames['hand_px'][rows]),
-        )
+
+def _ask(frame: NDArray, config: BatchConfig, rng: np.random.Generator) -> NDArray:
+    """Return (commands,) records of ``_ASKED``, the task that the robot was on first."""
+    labels = frame['labels']
+    asked = np.zeros(config.commands, _ASKED)
+    asked['label'][1:] = 1 + rng.permutation(len(labels) - 1)[: config.commands - 1]
+    chosen = labels[asked['label']]
+    asked['task'] = chosen['kind'] + 1
+    asked['object'], asked['zone'] = chosen['object'], chosen['zone']
+    here = np.isfinite(frame['object_px'][:, 0])
+    share = rng.random(config.commands)
+    absent = config.unrelated_share + config.absent_share
+    for row, drawn in zip(asked, share, strict=True):
+        if drawn < config.unrelated_share:
+            row['task'], row['label'] = 0, -1
+        elif drawn < absent:
+            _ask_for_absent(row, frame, here, rng)
+    things = asked['object']
+    asked['colour'], asked['shape'] = _COLOUR_OF[things], _SHAPE_OF[things]
+    for row, drawn in zip(asked, share, strict=True):
+        if absent <= drawn < absent + config.open_share:
+            part, of = [('colour', _SHAPE_OF), ('shape', _COLOUR_OF)][int(rng.integers(2))]
+            if (of[here] == of[row['object']]).sum() == 1:
+                row[part] = -1
+    return asked
+
+
+def _ask_for_absent(row: np.void, frame: NDArray, here: NDArray, rng: np.random.Generator) -> None:
+    """Change a command to one for an object, or a zone, that is not in the scene."""
+    row['label'] = -1
+    if row['zone'] >= 0 and rng.random() < 0.5:
+        row['zone'] = rng.choice(np.flatnonzero(np.isnan(frame['zone_px'][:, 0])))
+    else:
+        row['object'] = rng.choice(np.flatnonzero(~here & _ABSENT))
+
+
+def _assemble(frames: NDArray, asked: NDArray) -> Batch:
+    rows = np.repeat(np.arange(len(frames)), len(asked) // len(frames))
+    known = asked['label'] >= 0
+    labels = frames['labels'][rows, asked['label']]
+    state = frames['state'][rows]
+    asks, names_zone = asked['task'] > 0, (asked['task'] > 0) & (asked['zone'] >= 0)
+    object_px = _where(asks, frames['object_px'][rows, asked['object']])
+    zone_px = _where(names_zone, frames['zone_px'][rows, asked['zone']])
+
+    def there(pixels: NDArray, named: NDArray) -> Tensor:
+        return _float(_where(named, np.isfinite(pixels[:, 0])))
+
+    # Told nothing to do, the expert stays; asked for what is not there, nobody knows.
+    position = np.where(asks[:, None], labels['position'], state[:, :3])
+    gripper = np.where(asks, labels['gripper'], frames['gripper_target'][rows])
+    answered = known | ~asks
+    return Batch(
+        image=torch.from_numpy(frames['image'].transpose(0, 3, 1, 2).copy())[:, None],
+        meaning=Meaning(
+            *(torch.from_numpy(asked[part].copy()) for part in ('task', 'colour', 'shape', 'zone'))
+        ),
+        state=_float(state),
+        position=_float(_where(answered, position)),
+        yaw=_float(_where(known, labels['yaw'])),
+        gripper=_float(_where(answered, gripper)),
+        done=_float(_where(answered, labels['done'] & asks)),
+        object_there=there(object_px, asks),
+        zone_there=there(zone_px, names_zone),
+        object_px=_float(object_px),
+        zone_px=_float(zone_px),
+        hand_px=_float(frames['hand_px'][rows]),
+    )
+
+
+def _where(known: NDArray, values: NDArray) -> NDArray:
+    """Return ``values`` (r, ...) as floats, NaN in the rows that are not ``known`` (r,)."""
+    shaped = known.reshape(-1, *[1] * (values.ndim - 1))
+    return np.where(shaped, values, np.nan)
+
+
+def _float(values: NDArray) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))
 
 
 def mirror(frames: NDArray) -> NDArray:
@@ -170,15 +214,3 @@ def on_table(pixels: Tensor, camera: CameraModel, height_m: float) -> Tensor:
     """Return (r, 2): where the nominal camera sees the plane at ``height_m`` through pixels."""
     points = camera.on_plane(pixels.numpy(), height_m)[:, :2]
     return torch.from_numpy(points).float()
-
-
-def _task_keys() -> dict[tuple[int, int, int], str]:
-    keys = {}
-    for kind, kind_name in enumerate(KINDS):
-        for thing, name in enumerate(OBJECT_NAMES):
-            if kind_name in ('push', 'put'):
-                for zone, colour in enumerate(ZONE_NAMES):
-                    keys[kind, thing, zone] = Task(kind_name, name, colour).key
-            else:
-                keys[kind, thing, -1] = Task(kind_name, name).key
-    return keys

@@ -30,8 +30,8 @@ class TrainConfig:
     """
     Everything that a run depends on; its values are in ``config/train/default.yaml``.
 
-    ``policy`` is a registered name and ``options`` its sizes. ``sentences_per_object`` are made
-    for each kind of task. ``loss_weights`` are by the name of the loss.
+    ``policy`` is a registered name and ``options`` its sizes. So many ``sentences`` are
+    made. ``loss_weights`` are by the name of the loss.
     """
 
     seed: int
@@ -40,7 +40,7 @@ class TrainConfig:
     episodes: int
     demonstrations: DemonstrationConfig
     corrections: CorrectionConfig
-    sentences_per_object: int
+    sentences: int
     batch: BatchConfig
     trainer: TrainerConfig
     loss_weights: Mapping[str, float]

@@ -10,10 +10,11 @@ from vla_ros.evaluation.closed_loop import measured_state
 from vla_ros.interfaces import ActionChunk, EncodedCommand, Observation
 from vla_ros.pipeline.image import fit
 from vla_ros.pipeline.policy import load_policy
+from vla_ros.pipeline.text_encoder import load_text_encoder
 from vla_ros.sim.environment import TabletopEnv
 from vla_ros.sim.tasks import Task
 from vla_ros.training.demonstrations import DemonstrationConfig, ExpertActor
-from vla_ros.training.sentences import load_sentences
+from vla_ros.training.grammar import sentence
 
 #: The expert takes over for a while, so that a stuck policy gets to see the rest of the task.
 _EXPERT_SHARE = 0.2
@@ -24,14 +25,10 @@ class PolicyActor:
     """An exported policy that is told tasks in training sentences, relieved by the expert."""
 
     def __init__(
-        self,
-        policy_path: Path,
-        sentences: Path,
-        config: DemonstrationConfig,
-        rng: np.random.Generator,
+        self, policy_path: Path, config: DemonstrationConfig, rng: np.random.Generator
     ) -> None:
         self._policy = load_policy(policy_path)
-        self._bank = load_sentences(sentences)
+        self._encoder = load_text_encoder()
         self._expert = ExpertActor(config, rng)
         self._size = config.image_size
         self._rng = rng
@@ -46,8 +43,8 @@ class PolicyActor:
             self._relieved = bool(self._rng.random() < _EXPERT_SHARE)
         if self._task != task:
             self._task = task
-            row = self._bank.draw(task.key, self._rng)
-            self._command = EncodedCommand(task.key, 0, self._bank.tokens(row))
+            text = sentence(task, self._rng)
+            self._command = EncodedCommand(text, 0, self._encoder.encode(text))
         if self._relieved:
             return self._expert.chunk(env, task, stamp_ns)
         observation = Observation(

@@ -1,339 +1,268 @@
 """
-A compositional grammar of commands: from a task to many ways of asking for it.
+A compositional grammar of commands: what people say, and what they mean by it.
 
-Sentence patterns and words are split into train, validation and test, each drawn apart: known
-patterns with new words, new patterns with known words, or both new. Known phrasing means: both of
-train. Validation chooses settings; test is only ever measured.
+The rules are in ``language.yaml``. Sentence patterns and words are split into train, validation
+and test, each drawn apart: known patterns with new words, new patterns with known words, or both
+new. Known phrasing means: both of train. Validation chooses settings; test is only ever measured.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+import re
+from typing import Any
 
 import numpy as np
+import yaml
 
-from vla_ros.sim.scene import split_name
-from vla_ros.sim.tasks import Task
+from vla_ros.interfaces import NO_TASK
+from vla_ros.sim.scene import COLOURS, OBJECT_NAMES, SHAPES, split_name
+from vla_ros.sim.tasks import KINDS, Task
 
 SPLITS = ('train', 'validation', 'test')
 
+#: A word that leaves the colour or shape open, and one for what no scene can hold.
+ANY, OTHER = 'any', 'other'
+
+#: What the words of a sentence can mean, in the order of the classes that policies learn.
+MEANT_TASKS = (NO_TASK, *KINDS)
+MEANT_COLOURS = (*COLOURS, ANY, OTHER)
+MEANT_SHAPES = (*SHAPES, ANY, OTHER)
+MEANT_ZONES = (*COLOURS, OTHER)
+
+_SYLLABLES = ('zor', 'blax', 'qui', 'fnord', 'gli', 'mup', 'tav', 'rex', 'kro', 'sni', 'wug')
+_PLAIN = {
+    'point': 'point at {object}',
+    'pick': 'pick up {object}',
+    'push': 'push {object} into {zone}',
+    'put': 'put {object} in {zone}',
+}
+
 
 @dataclass(frozen=True)
-class Split:
-    """Alternatives, by the split that may use them."""
+class Meaning:
+    """What a sentence means; None where it says nothing about it."""
 
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        everything = (*self.train, *self.validation, *self.test)
-        if len(set(everything)) < len(everything):
-            raise ValueError('an alternative stands in two splits, or twice in one')
-
-    def of(self, split: str) -> tuple[str, ...]:
-        """Return the alternatives of one split; raises ValueError for an unknown one."""
-        if split not in SPLITS:
-            raise ValueError(f'unknown split {split!r}; valid: {", ".join(SPLITS)}')
-        return getattr(self, split)
+    task: str
+    colour: str | None = None
+    shape: str | None = None
+    zone: str | None = None
 
 
-COLOUR_WORDS = {
-    'red': Split(
-        ('red', 'scarlet', 'ruby', 'cherry red', 'bright red', 'reddish'),
-        ('vermilion',),
-        ('crimson', 'blood-coloured'),
-    ),
-    'green': Split(
-        ('green', 'emerald', 'grass green', 'leaf green', 'jade', 'greenish'),
-        ('mint',),
-        ('lime', 'forest-coloured'),
-    ),
-    'blue': Split(
-        ('blue', 'azure', 'cobalt', 'sky blue', 'sapphire', 'bluish'),
-        ('ultramarine',),
-        ('navy', 'ocean-coloured'),
-    ),
-    'yellow': Split(
-        ('yellow', 'golden', 'lemon', 'sunny yellow', 'canary', 'yellowish'),
-        ('mustard',),
-        ('gold', 'banana-coloured'),
-    ),
-    'purple': Split(
-        ('purple', 'violet', 'plum', 'lavender', 'lilac', 'deep purple'),
-        ('mauve',),
-        ('amethyst', 'grape-coloured'),
-    ),
-    'orange': Split(
-        ('orange', 'tangerine', 'apricot', 'pumpkin orange', 'bright orange', 'amber'),
-        ('carrot-coloured',),
-        ('marigold', 'mandarin'),
-    ),
-}
+@dataclass(frozen=True)
+class Sentence:
+    """A text and what it means."""
 
-SHAPE_WORDS = {
-    'block': Split(
-        ('block', 'cube', 'box', 'square block', 'cuboid', 'wooden block'),
-        ('dice',),
-        ('brick', 'square thing'),
-    ),
-    'cylinder': Split(
-        ('cylinder', 'can', 'tube', 'tin', 'cylindrical piece', 'pillar'),
-        ('canister',),
-        ('drum', 'barrel'),
-    ),
-    'ball': Split(
-        ('ball', 'sphere', 'round ball', 'marble', 'globe', 'spherical object'),
-        ('bead',),
-        ('orb', 'round thing'),
-    ),
-}
+    text: str
+    meaning: Meaning
 
-ZONE_WORDS = Split(
-    ('zone', 'area', 'region', 'circle', 'target', 'patch', 'spot', 'disc'),
-    ('pad',),
-    ('field', 'mat'),
-)
 
-OBJECT_PATTERNS = Split(
-    (
-        'the {colour} {shape}',
-        'that {colour} {shape}',
-        'a {colour} {shape}',
-        '{colour} {shape}',
-        'the {shape} that is {colour}',
-        'the {shape} which is {colour}',
-        'the {colour} colored {shape}',
-    ),
-    ('the one {shape} that looks {colour}',),
-    ('the {shape} painted {colour}', 'this {colour} {shape}'),
-)
+@cache
+def language() -> Mapping[str, Any]:
+    """Return the rules of ``language.yaml``."""
+    return yaml.safe_load(Path(__file__).with_name('language.yaml').read_text(encoding='utf-8'))
 
-ZONE_PATTERNS = Split(
-    ('the {colour} {zone}', 'the {zone} that is {colour}', 'that {colour} {zone}'),
-    ('the {colour} colored {zone}',),
-    ('the {zone} painted {colour}', 'the {zone} marked in {colour}'),
-)
 
-PATTERNS = {
-    'point': Split(
-        (
-            'point at {object}',
-            'point to {object}',
-            'point towards {object}',
-            'hover over {object}',
-            'hover above {object}',
-            'move over {object}',
-            'move above {object}',
-            'go to {object}',
-            'go over to {object}',
-            'go above {object}',
-            'indicate {object}',
-            'show me {object}',
-            'show me where {object} is',
-            'position the gripper over {object}',
-            'move your hand above {object}',
-            'bring the gripper over {object}',
-            'stay above {object}',
-            'point out {object}',
-            'aim at {object}',
-            'hold your hand over {object}',
-            'find {object} and point at it',
-            'reach over {object} without touching it',
-            'where is {object}?',
-            'move the arm to {object}',
-        ),
-        ('locate {object}', 'direct the gripper to {object}', 'signal {object}'),
-        (
-            'hang over {object}',
-            'tell me where {object} is by pointing',
-            'place your hand above {object}',
-            'which one is {object}? point at it',
-        ),
-    ),
-    'pick': Split(
-        (
-            'pick up {object}',
-            'pick {object} up',
-            'pick {object}',
-            'grab {object}',
-            'take {object}',
-            'lift {object}',
-            'lift up {object}',
-            'lift {object} up',
-            'grasp {object}',
-            'grasp and lift {object}',
-            'raise {object}',
-            'get {object}',
-            'get hold of {object}',
-            'take hold of {object}',
-            'take {object} off the table',
-            'collect {object}',
-            'fetch {object}',
-            'hold {object} up in the air',
-            'grab {object} and lift it',
-            'pick up {object} from the table',
-            'hoist {object}',
-            'seize {object}',
-            'bring {object} up',
-            'close your hand on {object} and raise it',
-        ),
-        ('clutch {object}', 'pluck {object} from the table', 'have {object} in your hand'),
-        (
-            'snatch {object}',
-            'elevate {object}',
-            'retrieve {object}',
-            'scoop up {object}',
-        ),
-    ),
-    'push': Split(
-        (
-            'push {object} into {zone}',
-            'push {object} to {zone}',
-            'push {object} onto {zone}',
-            'push {object} over to {zone}',
-            'slide {object} into {zone}',
-            'slide {object} to {zone}',
-            'slide {object} across the table to {zone}',
-            'shove {object} into {zone}',
-            'shove {object} to {zone}',
-            'nudge {object} into {zone}',
-            'nudge {object} to {zone}',
-            'sweep {object} into {zone}',
-            'sweep {object} to {zone}',
-            'push {object} until it is in {zone}',
-            'push {object} along the table into {zone}',
-            'slide {object} over to {zone}',
-            'use the gripper to push {object} into {zone}',
-            'give {object} a push into {zone}',
-            'make {object} slide into {zone}',
-            'without lifting it, move {object} into {zone}',
-            'push {object} towards {zone}',
-            'into {zone}, push {object}',
-            'bump {object} into {zone}',
-            'drive {object} into {zone} by pushing it',
-        ),
-        (
-            'thrust {object} into {zone}',
-            'scoot {object} over to {zone}',
-            'push {object} so that it ends in {zone}',
-        ),
-        (
-            'propel {object} into {zone}',
-            'glide {object} to {zone}',
-            'to {zone}, slide {object}',
-            'shift {object} to {zone} by pushing',
-        ),
-    ),
-    'put': Split(
-        (
-            'put {object} in {zone}',
-            'put {object} into {zone}',
-            'put {object} on {zone}',
-            'put {object} onto {zone}',
-            'place {object} in {zone}',
-            'place {object} on {zone}',
-            'place {object} onto {zone}',
-            'set {object} down in {zone}',
-            'set {object} on {zone}',
-            'drop {object} in {zone}',
-            'drop {object} off in {zone}',
-            'lay {object} on {zone}',
-            'pick up {object} and put it in {zone}',
-            'pick up {object} and place it on {zone}',
-            'pick {object} and place it in {zone}',
-            'take {object} and put it into {zone}',
-            'lift {object} and set it down in {zone}',
-            'carry {object} to {zone}',
-            'carry {object} over to {zone} and release it',
-            'grab {object} and drop it in {zone}',
-            'in {zone}, put {object}',
-            'deliver {object} to {zone}',
-            'transfer {object} to {zone}',
-            'bring {object} to {zone}',
-        ),
-        (
-            'deposit {object} in {zone}',
-            'grasp {object} and leave it on {zone}',
-            'on {zone}, place {object}',
-        ),
-        (
-            'position {object} inside {zone}',
-            'stow {object} in {zone}',
-            'leave {object} in {zone}',
-            'fetch {object} and set it on {zone}',
-        ),
-    ),
-}
+def rules(*keys: str, split: str) -> tuple[str, ...]:
+    """Return the rules under ``keys`` of one split; raises ValueError for an unknown split."""
+    if split not in SPLITS:
+        raise ValueError(f'unknown split {split!r}; valid: {", ".join(SPLITS)}')
+    node = language()
+    for key in keys:
+        node = node[key]
+    return tuple(node[split])
 
-_OPENINGS = Split(
-    (
-        'please',
-        'could you',
-        'can you',
-        'now',
-        'robot,',
-        'i want you to',
-        'i would like you to',
-        'go ahead and',
-        'next,',
-        'your task is to',
-    ),
-    ('would you kindly',),
-    ('be so good as to', 'i need you to'),
-)
-_ENDINGS = Split(('please', 'now', 'for me', 'thanks', '.', '!'), ('right away',), ('if you can',))
 
-#: What is no task for this robot.
-UNRELATED = Split(
-    (
-        'what is the weather like today?',
-        'hello',
-        'hi there',
-        'how are you?',
-        'tell me a joke',
-        'sing a song',
-        'what time is it?',
-        'thank you',
-        'good morning',
-        'who made you?',
-        'the',
-        'red',
-        'block',
-        'zone',
-        'asdf qwer',
-        'xyzzy',
-        'lorem ipsum dolor sit amet',
-        'i like the colour blue',
-        'open the window',
-        'turn on the light',
-        'write an essay about history',
-        'what is two plus two?',
-        'make me a coffee',
-        'drive the car to the station',
-        'my cat is asleep',
-        'play some music',
-        'yes',
-        'no',
-        'maybe later',
-        'blah blah blah',
-        'do nothing',
-        'stay where you are',
-        'never mind',
-        'the sky is blue',
-        'oranges are round',
-        '1 2 3 4 5',
-    ),
-    ('call my mother', 'how tall is the tower?', 'qwertz uiop', 'do not move'),
-    (
-        'book a table for two',
-        'what is the capital of france?',
-        'fjdk slaq woei',
-        'is it going to rain?',
-        'delete all files',
-        'i am hungry',
-    ),
-)
+def vocabulary() -> frozenset[str]:
+    """Return every word that a training rule of the language can say."""
+
+    def words(node: Any) -> Iterator[str]:
+        if isinstance(node, str):
+            yield from re.findall('[a-z]+', re.sub(r'{.*?}', ' ', node))
+        elif isinstance(node, list):
+            yield from (word for item in node for word in words(item))
+        else:
+            used = (value for key, value in node.items() if key not in SPLITS[1:])
+            yield from (word for value in used for word in words(value))
+
+    return frozenset(words(language()))
+
+
+def single_words(*keys: str) -> frozenset[str]:
+    """Return the training words under ``keys`` that stand alone, as 'cask' in '(flask|cask)'."""
+    options = (
+        re.split(r'[()|]', rule) for rule in rules(*keys, split='train') if ') ' not in rule
+    )
+    return frozenset(word for some in options for word in some if word.isalpha())
+
+
+def expand(rule: str, rng: np.random.Generator, fill: Callable[[str], str]) -> str:
+    """
+    Return one text of a rule: ``(a|b)`` is one of them, ``[x]`` stays half of the time.
+
+    ``fill`` returns what a ``{name}`` stands for. Raises ValueError if a bracket is not closed.
+    """
+    text, end = _alternatives(rule, 0, '', rng, fill)
+    assert end == len(rule)
+    return ' '.join(text.split()).replace(' ,', ',')
+
+
+def _alternatives(
+    rule: str, at: int, close: str, rng: np.random.Generator, fill: Callable[[str], str]
+) -> tuple[str, int]:
+    """Read ``rule`` up to ``close``; return one of its alternatives and where it ended."""
+    options, text = [], ''
+    while at < len(rule):
+        letter = rule[at]
+        at += 1
+        if letter == close:
+            options.append(text)
+            return options[int(rng.integers(len(options)))], at
+        if letter == '|':
+            options.append(text)
+            text = ''
+        elif letter == '(':
+            inner, at = _alternatives(rule, at, ')', rng, fill)
+            text += inner
+        elif letter == '[':
+            inner, at = _alternatives(rule, at, ']', rng, fill)
+            text += inner if rng.random() < 0.5 else ''
+        elif letter == '{':
+            end = rule.index('}', at)
+            text += fill(rule[at:end])
+            at = end + 1
+        elif letter == '\\':
+            text += rule[at]
+            at += 1
+        else:
+            text += letter
+    if close:
+        raise ValueError(f'{rule!r}: a bracket is not closed, expected {close!r}')
+    return text, at
+
+
+class Speaker:
+    """
+    Says things in the patterns of one split and the words of one.
+
+    All randomness is that of ``rng``.
+    """
+
+    def __init__(
+        self, rng: np.random.Generator, patterns: str = 'train', words: str = 'train'
+    ) -> None:
+        self._rng = rng
+        self._patterns = patterns
+        self._words = words
+
+    def command(
+        self, kind: str, colour: str, shape: str, zone: str | None = None, plain_zone: bool = True
+    ) -> Sentence:
+        """
+        Return a command of ``kind`` for a colour and shape (each of the MEANT ones).
+
+        Without ``plain_zone`` the zone is one that nobody can tell, and ``zone`` is ignored.
+        """
+        if kind in ('push', 'put') and not plain_zone:
+            return self._incomplete(kind, colour, shape)
+        text = self._say(
+            rules('commands', kind, split=self._patterns),
+            object=lambda: self.object_phrase(colour, shape),
+            zone=lambda: self.zone_phrase(zone or OTHER),
+        )
+        return Sentence(self._dressed(text), Meaning(kind, colour, shape, zone))
+
+    def unrelated(self) -> Sentence:
+        """Return a text that asks for nothing that the robot does."""
+        text = self._say(
+            rules('no_task', split=self._patterns),
+            thing=lambda: self.object_phrase(self._pick(COLOURS), self._pick(SHAPES)),
+            colour_word=lambda: self._word('colours', self._pick(COLOURS)),
+            shape_word=lambda: self._word('shapes', self._pick(SHAPES)),
+            zone_word=lambda: self._word('zones'),
+        )
+        return Sentence(self._dressed(text, share=0.1), Meaning(NO_TASK))
+
+    def object_phrase(self, colour: str, shape: str) -> str:
+        """Return a phrase for an object, as in 'the red block'; vague where either is ANY."""
+        if colour == ANY and shape == OTHER:
+            return self._say(rules('unclear_phrases', split=self._patterns))
+        if colour == ANY:
+            what = {'what': lambda: self._word('shapes', shape)}
+            return self._say(rules('vague_phrases', split=self._patterns), **what)
+        if shape == ANY:
+            return self._say(
+                rules('vague_phrases', split=self._patterns),
+                what=lambda: f'{self._word("colours", colour)} {self._word("shapes", ANY)}',
+            )
+        return self._say(
+            rules('object_phrases', split=self._patterns),
+            colour=lambda: self._word('colours', colour),
+            shape=lambda: self._word('shapes', shape),
+            size=lambda: self._word('sizes'),
+            other=lambda: self._another(colour),
+        )
+
+    def zone_phrase(self, colour: str) -> str:
+        """Return a phrase for a zone, as in 'the green zone'; OTHER is none of the table's."""
+        if colour == OTHER and self._rng.random() < 0.6:
+            return self._say(rules('unclear_zones', split=self._patterns))
+        return self._say(
+            rules('zone_phrases', split=self._patterns),
+            colour=lambda: self._word('colours', colour),
+            zone=lambda: self._word('zones'),
+        )
+
+    def _incomplete(self, kind: str, colour: str, shape: str) -> Sentence:
+        if self._rng.random() < 0.5:
+            return Sentence(
+                self.command(kind, colour, shape, OTHER).text,
+                Meaning(kind, colour, shape, OTHER),
+            )
+        text = self._say(
+            rules('incomplete', kind, split=self._patterns),
+            object=lambda: self.object_phrase(colour, shape),
+        )
+        return Sentence(self._dressed(text), Meaning(kind, colour, shape, OTHER))
+
+    def _another(self, colour: str) -> str:
+        """Return words for an object that is not meant, of another colour."""
+        others = [name for name in COLOURS if name != colour]
+        word = self._word('colours', self._pick(others))
+        shapes = (*SHAPES, ANY)
+        return f'{word} {self._word("shapes", self._pick(shapes))}'
+
+    def _word(self, *keys: str) -> str:
+        return self._say(rules(*keys, split=self._words))
+
+    def _say(self, options: tuple[str, ...], **fill: Callable[[], str]) -> str:
+        fill['nonsense'] = self._nonsense
+        return expand(self._pick(options), self._rng, lambda name: fill[name]())
+
+    def _nonsense(self) -> str:
+        """Return a word that means nothing, of syllables or of random letters."""
+        rng = self._rng
+        if rng.random() < 0.5:
+            return ''.join(rng.choice(_SYLLABLES, size=int(rng.integers(1, 4))))
+        return ''.join(rng.choice(list('abcdefghijklmnopqrstuvwxyz'), size=rng.integers(3, 9)))
+
+    def _dressed(self, text: str, share: float = 0.3) -> str:
+        """Return ``text`` as it is half of the time, else with polite words around it."""
+        opening, ending = self._rng.random(2) < share
+        if opening and not text.endswith('?'):
+            text = f'{self._say(rules("openings", split=self._patterns))} {text}'
+        if ending:
+            text = f'{text} {self._say(rules("endings", split=self._patterns))}'
+        for mark in ',.!?':
+            text = text.replace(f' {mark}', mark)
+        return text
+
+    def _pick(self, options: Any) -> str:
+        names = tuple(options)
+        return names[int(self._rng.integers(len(names)))]
 
 
 def sentence(
@@ -346,44 +275,46 @@ def sentence(
     shapes and zones, are drawn from.
     """
     colour, shape = split_name(task.object)
-    phrase = _pick(OBJECT_PATTERNS.of(patterns), rng).format(
-        colour=_pick(COLOUR_WORDS[colour].of(words), rng),
-        shape=_pick(SHAPE_WORDS[shape].of(words), rng),
-    )
-    zone = ''
-    if task.zone is not None:
-        zone = _pick(ZONE_PATTERNS.of(patterns), rng).format(
-            colour=_pick(COLOUR_WORDS[task.zone].of(words), rng),
-            zone=_pick(ZONE_WORDS.of(words), rng),
-        )
-    text = _pick(PATTERNS[task.kind].of(patterns), rng).format(object=phrase, zone=zone)
-    return _dressed(text, rng, patterns)
+    return Speaker(rng, patterns, words).command(task.kind, colour, shape, task.zone).text
 
 
 def plain_sentence(task: Task) -> str:
     """Return the plainest way of asking for ``task``, as in 'pick up the red block'."""
-    return (
-        PATTERNS[task.kind]
-        .train[0]
-        .format(object=f'the {task.object}', zone=f'the {task.zone} zone')
-    )
+    return _PLAIN[task.kind].format(object=f'the {task.object}', zone=f'the {task.zone} zone')
 
 
 def unrelated(rng: np.random.Generator, split: str = 'train') -> str:
     """Return a sentence that is no task."""
-    return _pick(UNRELATED.of(split), rng)
+    return Speaker(rng, split, split).unrelated().text
 
 
-def _dressed(text: str, rng: np.random.Generator, split: str) -> str:
-    """Return ``text`` as it is half of the time, else with polite words around it."""
-    opening, ending = rng.random(2) < 0.3
-    if opening and not text.endswith('?'):
-        text = f'{_pick(_OPENINGS.of(split), rng)} {text}'
-    if ending:
-        word = _pick(_ENDINGS.of(split), rng)
-        text += word if word in '.!' else f' {word}'
-    return text
+def every_plain_sentence() -> list[Sentence]:
+    """Return the plain sentence of each task that any scene can ask for."""
+    tasks = [
+        Task(kind, name, zone)
+        for kind in KINDS
+        for name in OBJECT_NAMES
+        for zone in (COLOURS if kind in ('push', 'put') else (None,))
+    ]
+    return [
+        Sentence(plain_sentence(task), Meaning(task.kind, *split_name(task.object), task.zone))
+        for task in tasks
+    ]
 
 
-def _pick(alternatives: tuple[str, ...], rng: np.random.Generator) -> str:
-    return alternatives[int(rng.integers(len(alternatives)))]
+def any_sentence(
+    rng: np.random.Generator, patterns: str = 'train', words: str = 'train'
+) -> Sentence:
+    """Return a sentence of any kind, in the shares that a reader of commands learns from."""
+    speaker = Speaker(rng, patterns, words)
+    share = rng.random()
+    if share < 0.2:
+        return speaker.unrelated()
+    kind = KINDS[int(rng.integers(len(KINDS)))]
+    colour, shape = (tuple(names)[int(rng.integers(len(names)))] for names in (COLOURS, SHAPES))
+    zone = tuple(COLOURS)[int(rng.integers(len(COLOURS)))] if kind in ('push', 'put') else None
+    if share < 0.32:  # one of the two is left open
+        colour, shape = (colour, ANY) if rng.random() < 0.5 else (ANY, shape)
+    elif share < 0.44:  # nothing on the table is of this colour, or no such thing
+        colour, shape = ((OTHER, shape), (colour, OTHER), (ANY, OTHER))[int(rng.integers(3))]
+    return speaker.command(kind, colour, shape, zone, plain_zone=share < 0.94)

@@ -8,8 +8,10 @@ from torch.nn import functional
 
 from vla_ros.interfaces import CameraModel
 from vla_ros.models.policies.keypoint import cell_pixels, KeypointPolicy, OBJECT_PLANE_M, Seen
+from vla_ros.models.text.reader import Reading
 from vla_ros.models.vision.conv_map import ConvMap
 from vla_ros.training.batches import Batch, on_table
+from vla_ros.training.sentences import SentenceBatch
 
 #: One unit of a position loss, and where it turns from square to linear: m. Mostly linear, for
 #: the middle of what an expert may do is better than its mean: half open is neither.
@@ -45,41 +47,54 @@ def class_loss(logits: Tensor, classes: Tensor) -> Tensor:
     )
 
 
+def chance_loss(logit: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of a logit (r,) and a target in 0..1; NaN does not count."""
+    loss = functional.binary_cross_entropy_with_logits(
+        logit, target.nan_to_num(), reduction='none'
+    )
+    return _mean(loss, target.isfinite())
+
+
 def keypoint_losses(
     policy: KeypointPolicy, batch: Batch, seen: Seen, camera: CameraModel
 ) -> dict[str, Tensor]:
     """
-    Return every loss of the keypoint policy by name.
+    Return every loss of what the keypoint policy does, by name.
 
     ``seen`` is what it saw in the batch's pictures, ``camera`` the nominal one.
     """
-    decision = policy.decide(seen, batch.text, batch.text_mask, batch.state)
+    decision = policy.decide(seen, batch.meaning, batch.state)
     grid = torch.from_numpy(cell_pixels(camera, ConvMap.stride)).float()
     sigma_px = 0.6 * ConvMap.stride
     turn = torch.stack([torch.cos(4.0 * batch.yaw), torch.sin(4.0 * batch.yaw)], dim=-1)
-    told = batch.task > 0
     object_xy = on_table(batch.object_px, camera, OBJECT_PLANE_M)
     zone_xy = on_table(batch.zone_px, camera, 0.0)
     hand_xy = on_table(batch.hand_px, camera, OBJECT_PLANE_M)
     return {
         'position': position_loss(decision.position, batch.position),
-        'yaw': _mean((decision.yaw_vector - turn).square().sum(dim=-1), told),
-        'gripper': functional.binary_cross_entropy_with_logits(
-            decision.gripper_logit, batch.gripper
+        'yaw': _mean(
+            (decision.yaw_vector - turn.nan_to_num()).square().sum(dim=-1), batch.yaw.isfinite()
         ),
-        'termination': functional.binary_cross_entropy_with_logits(
-            decision.termination_logit, batch.done
-        ),
+        'gripper': chance_loss(decision.gripper_logit, batch.gripper),
+        'termination': chance_loss(decision.termination_logit, batch.done),
+        'there': chance_loss(decision.object_there_logit, batch.object_there)
+        + chance_loss(decision.zone_there_logit, batch.zone_there),
         'heat': heat_loss(decision.object_attention, batch.object_px, grid, sigma_px)
         + heat_loss(decision.zone_attention, batch.zone_px, grid, sigma_px)
         + heat_loss(decision.hand_attention, batch.hand_px, grid, sigma_px),
         'point': position_loss(decision.object_point, object_xy)
         + position_loss(decision.zone_point, zone_xy)
         + position_loss(decision.hand_point, hand_xy),
-        'task': class_loss(decision.task_logits, batch.task),
-        'words': class_loss(decision.colour_logits, batch.colour)
-        + class_loss(decision.shape_logits, batch.shape)
-        + class_loss(decision.zone_logits, batch.zone),
+    }
+
+
+def reading_losses(reading: Reading, batch: SentenceBatch) -> dict[str, Tensor]:
+    """Return every loss of what a reader makes of sentences, by name."""
+    return {
+        'task': class_loss(reading.task, batch.task),
+        'words': class_loss(reading.colour, batch.colour)
+        + class_loss(reading.shape, batch.shape)
+        + class_loss(reading.zone, batch.zone),
     }
 
 

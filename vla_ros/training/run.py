@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 import subprocess
 
+import numpy as np
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 
 from vla_ros.evaluation.curves import draw_curves
 from vla_ros.interfaces import (
@@ -29,16 +30,18 @@ from vla_ros.pipeline.manifest import (
     PolicyManifest,
     TextEncoderPin,
 )
-from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS, TorchTextEncoder
+from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
+from vla_ros.sim.environment import WORKSPACE_MAX, WORKSPACE_MIN
 from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import COLOURS, Look, SHAPES
-from vla_ros.training.augment import augment
+from vla_ros.training.augment import augment, augment_text
 from vla_ros.training.batches import Batch, Batches, TASKS
 from vla_ros.training.collection import collect, load_frames
 from vla_ros.training.config import save_config, TrainConfig
 from vla_ros.training.corrections import PolicyActor
-from vla_ros.training.losses import keypoint_losses
-from vla_ros.training.sentences import sentence_bank
+from vla_ros.training.losses import keypoint_losses, reading_losses
+from vla_ros.training.parallel import run_ranks
+from vla_ros.training.sentences import sentence_bank, SentenceBatch
 from vla_ros.training.trainer import bfloat16_is_faster, Trainer
 
 _UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
@@ -46,18 +49,23 @@ _UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
 
 @dataclass(frozen=True, eq=False)
 class _Objective:
-    """The losses of the keypoint policy on augmented pictures, in mixed precision if faster."""
+    """The losses of the keypoint policy on augmented pictures and words."""
 
     policy: KeypointPolicy
     camera: CameraModel
     random: torch.Generator
     mixed: bool
 
-    def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        image = augment(batch.image, self.random)
+    def __call__(self, batch: tuple[Batch, SentenceBatch]) -> dict[str, Tensor]:
+        frames, sentences = batch
+        text, mask = augment_text(sentences.text, sentences.text_mask, self.random)
+        image = augment(frames.image, self.random)
         with torch.autocast('cpu', torch.bfloat16, enabled=self.mixed):
             seen = self.policy.see(image)
-        return keypoint_losses(self.policy, batch, seen, self.camera)
+        return {
+            **keypoint_losses(self.policy, frames, seen, self.camera),
+            **reading_losses(self.policy.reader(text, mask), sentences),
+        }
 
 
 def policy_spec(config: TrainConfig, text_width: int) -> PolicySpec:
@@ -70,6 +78,8 @@ def policy_spec(config: TrainConfig, text_width: int) -> PolicySpec:
         zone_tasks=('push', 'put'),
         colours=len(COLOURS),
         shapes=len(SHAPES),
+        workspace_min=WORKSPACE_MIN,
+        workspace_max=WORKSPACE_MAX,
         horizon=made.horizon,
         dt_s=made.dt_s,
         speed_m_s=made.speed_m_s,
@@ -85,55 +95,76 @@ def train(config: TrainConfig, folder: Path, name: str, workers: int) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_config(config, folder / 'config.yaml')
-    torch.manual_seed(config.seed)
-    encoder = load_text_encoder()
-    bank = sentence_bank(folder, encoder, config.sentences_per_object, config.seed, MAX_TOKENS)
+    bank = sentence_bank(folder, config.sentences, config.seed, workers)
     made = config.demonstrations
     shards = collect(folder / 'demonstrations', made, config.episodes, config.seed, workers)
-
-    spec = policy_spec(config, encoder.width)
-    policy = build_policy(config.policy, spec, config.options)
-    assert isinstance(policy, KeypointPolicy)
-    policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = _Objective(policy, spec.camera, torch.Generator(), bfloat16_is_faster())
-    trainer = Trainer(policy, objective, dict(config.loss_weights), config.trainer, folder)
-    trainer.resume()
     policy_path = folder / f'{name}.pt'
     stages = [*config.corrections.at_steps, config.trainer.steps]
     for stage, until_step in enumerate(stages):
-        batches = Batches(load_frames(shards, made), bank, config.batch, config.seed)
-
-        def batch_at(step: int, batches: Batches = batches) -> Batch:
-            objective.random.manual_seed(config.seed + step)
-            return batches.batch(step)
-
-        trainer.run(batch_at, until_step)
+        run_ranks(workers, _steps, workers, config, folder, shards, until_step)
         draw_curves(folder / 'log.jsonl', folder / 'curves.png')
         if until_step < config.trainer.steps:
             rounds = folder / f'corrections-{stage}'
             if not rounds.exists():
-                _export(trainer.average, config, encoder, policy_path, name, len(batches))
+                _export(config, folder, bank.tokens.shape[1], policy_path, name, shards)
             shards += collect(
                 rounds,
                 made,
                 config.corrections.episodes,
                 config.seed + stage + 1,
                 workers,
-                partial(PolicyActor, policy_path, folder),
+                partial(PolicyActor, policy_path),
             )
-    _export(trainer.average, config, encoder, policy_path, name, len(batches))
+    _export(config, folder, bank.tokens.shape[1], policy_path, name, shards)
     return policy_path
 
 
+def _steps(
+    rank: int, ranks: int, config: TrainConfig, folder: Path, paths: list[Path], until_step: int
+) -> None:
+    """Go on from the checkpoint up to a step, as one of several processes."""
+    trainer, objective = _trainer(config, folder, load_text_encoder().width, rank)
+    if trainer.step >= until_step:
+        return
+    bank = sentence_bank(folder, config.sentences, config.seed, ranks)
+    batches = Batches(load_frames(paths, config.demonstrations), config.batch, config.seed)
+
+    def batch_at(step: int) -> tuple[Batch, SentenceBatch]:
+        # What is random in a step depends on the seed and the step alone.
+        objective.random.manual_seed(config.seed + ranks * step + rank)
+        torch.manual_seed(config.seed + ranks * step + rank)
+        rows = np.random.default_rng((config.seed, step, 1)).integers(
+            len(bank), size=config.batch.sentences
+        )
+        return batches.batch(step, rank, ranks), bank.batch(rows[rank::ranks])
+
+    trainer.run(batch_at, until_step)
+
+
+def _trainer(
+    config: TrainConfig, folder: Path, text_width: int, rank: int = 0
+) -> tuple[Trainer, _Objective]:
+    """Return the trainer where its checkpoint left off, at the start without one."""
+    torch.manual_seed(config.seed)  # every process starts from the same weights
+    spec = policy_spec(config, text_width)
+    policy = build_policy(config.policy, spec, config.options)
+    assert isinstance(policy, KeypointPolicy)
+    policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    objective = _Objective(policy, spec.camera, torch.Generator(), bfloat16_is_faster())
+    weights = dict(config.loss_weights)
+    trainer = Trainer(policy, objective, weights, config.trainer, folder, rank)
+    trainer.resume()
+    return trainer, objective
+
+
 def _export(
-    policy: nn.Module,
-    config: TrainConfig,
-    encoder: TorchTextEncoder,
-    path: Path,
-    name: str,
-    frames: int,
+    config: TrainConfig, folder: Path, text_width: int, path: Path, name: str, shards: list[Path]
 ) -> PolicyManifest:
+    """Write the policy of the checkpoint and its manifest."""
+    policy = _trainer(config, folder, text_width)[0].average
+    encoder = load_text_encoder()
     made = config.demonstrations
+    frames = sum(len(shard) for shard in load_frames(shards, made))
     grid = made.image_size // KeypointPolicy.stride
     manifest = {
         'name': name,

@@ -1,111 +1,132 @@
-"""Many sentences for every task, encoded once: text costs nothing while training."""
+"""Sentences and what they mean, encoded once: a reader of commands learns from them alone."""
 
 from __future__ import annotations
 
-import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import astuple, dataclass
+import hashlib
+import multiprocessing
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from vla_ros.interfaces import NO_TASK, TextEncoder
-from vla_ros.models.export import write_atomically
-from vla_ros.sim.scene import COLOURS, OBJECT_NAMES
-from vla_ros.sim.tasks import KINDS, Task
-from vla_ros.training.grammar import plain_sentence, sentence, SPLITS, unrelated
+from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
+from vla_ros.training.grammar import (
+    any_sentence,
+    every_plain_sentence,
+    MEANT_COLOURS,
+    MEANT_SHAPES,
+    MEANT_TASKS,
+    MEANT_ZONES,
+    Sentence,
+)
 
-#: Key of the sentences that are no task.
-
-
-def every_task() -> list[Task]:
-    """Return each task that any scene can ask for."""
-    return [
-        Task(kind, name, zone)
-        for kind in KINDS
-        for name in OBJECT_NAMES
-        for zone in (COLOURS if kind in ('push', 'put') else (None,))
-    ]
+_CLASSES = (MEANT_TASKS, MEANT_COLOURS, MEANT_SHAPES, MEANT_ZONES)
+_PER_JOB = 2000
 
 
+class SentenceBatch(NamedTuple):
+    """
+    b sentences: ``text`` (b, n, d), ``text_mask`` (b, n) bool, and what they mean.
+
+    ``task``, ``colour``, ``shape``, ``zone`` (b,) int64 are places among the grammar's MEANT
+    words, -1 where the sentence says nothing about it.
+    """
+
+    text: Tensor
+    text_mask: Tensor
+    task: Tensor
+    colour: Tensor
+    shape: Tensor
+    zone: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class SentenceBank:
     """
-    Sentences by task key, with their token features.
+    Encoded sentences.
 
-    ``features`` (s, n, d) float16, padded with zeros; ``lengths`` (s,) says how many are tokens.
+    ``tokens`` (t, d) float16 are those of all sentences in a row; sentence i has ``lengths[i]`` of
+    them from ``starts[i]`` on. ``classes`` (s, 4) int64 are as in SentenceBatch.
     """
 
-    def __init__(
-        self,
-        texts: dict[str, list[str]],
-        rows: dict[str, list[int]],
-        features: NDArray[np.float16],
-        lengths: NDArray[np.int64],
-    ) -> None:
-        self.texts = texts
-        self.features = features
-        self.lengths = lengths
-        self._rows = {key: np.array(value) for key, value in rows.items()}
+    tokens: NDArray[np.float16]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    classes: NDArray[np.int64]
 
-    def draw(self, key: str, rng: np.random.Generator) -> int:
-        """Return the row of a random sentence for a task key, or for ``NO_TASK``."""
-        rows = self._rows[key]
-        return int(rows[rng.integers(len(rows))])
+    def batch(self, rows: NDArray[np.int64]) -> SentenceBatch:
+        """Return the sentences at ``rows`` (b,)."""
+        text = np.zeros((len(rows), MAX_TOKENS, self.tokens.shape[1]), np.float32)
+        lengths = self.lengths[rows]
+        for out, start, length in zip(text, self.starts[rows], lengths, strict=True):
+            out[:length] = self.tokens[start : start + length]
+        mask = torch.arange(MAX_TOKENS)[None] < torch.from_numpy(lengths)[:, None]
+        task, colour, shape, zone = torch.from_numpy(self.classes[rows]).unbind(dim=1)
+        return SentenceBatch(torch.from_numpy(text), mask, task, colour, shape, zone)
 
-    def tokens(self, row: int) -> NDArray[np.float32]:
-        """Return (n, d), the token features of one sentence."""
-        return self.features[row, : self.lengths[row]].astype(np.float32)
+    def __len__(self) -> int:
+        return len(self.lengths)
 
 
-def make_sentences(per_object: int, seed: int) -> dict[str, list[str]]:
-    """
-    Return different training sentences by task key, the plainest first.
-
-    ``per_object`` of them for each kind of task and object, shared among the zones.
-    """
+def make_sentences(
+    count: int, seed: int, patterns: str = 'train', words: str = 'train'
+) -> list[Sentence]:
+    """Return ``count`` sentences of any kind; those of training begin with all plain ones."""
     rng = np.random.default_rng(seed)
-    texts = {}
-    for task in every_task():
-        count = per_object if task.zone is None else per_object // len(COLOURS)
-        chosen = {plain_sentence(task): None}  # a dict keeps the order
-        while len(chosen) < count:
-            chosen[sentence(task, rng)] = None
-        texts[task.key] = list(chosen)
-    texts[NO_TASK] = sorted({unrelated(rng, SPLITS[0]) for _ in range(1000)})
-    return texts
+    plain = every_plain_sentence() if (patterns, words) == ('train', 'train') else []
+    return [*plain, *(any_sentence(rng, patterns, words) for _ in range(count))][:count]
 
 
-def sentence_bank(
-    folder: Path, encoder: TextEncoder, per_object: int, seed: int, max_tokens: int
-) -> SentenceBank:
-    """Return the bank kept in ``folder``; it is encoded there if it is not there yet."""
-    texts = make_sentences(per_object, seed)
-    try:
-        if json.loads((folder / 'sentences.json').read_text()) == texts:
-            return load_sentences(folder)
-    except (OSError, ValueError):
-        pass
-    lines = sorted({text for some in texts.values() for text in some})
-    encoded = [encoder.encode(line) for line in tqdm(lines, desc='sentences', unit='sentence')]
-    features = np.zeros((len(lines), max_tokens, encoded[0].shape[1]), np.float16)
-    for row, tokens in zip(features, encoded, strict=True):
-        row[: len(tokens)] = tokens
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(
-        folder / 'sentences.npz',
-        lines=np.array(lines),
-        features=features,
-        lengths=np.array([len(tokens) for tokens in encoded]),
+def encode_sentences(sentences: list[Sentence], workers: int) -> SentenceBank:
+    """Return the bank of ``sentences``, encoded by so many processes."""
+    texts = [sentence.text for sentence in sentences]
+    jobs = [texts[i : i + _PER_JOB] for i in range(0, len(texts), _PER_JOB)]
+    context = multiprocessing.get_context('spawn')  # fork does not go with threads of torch
+    with ProcessPoolExecutor(min(workers, len(jobs)), context) as pool:
+        bar = tqdm(pool.map(_encode, jobs), total=len(jobs), desc='sentences', unit='job')
+        tokens = [features for job in bar for features in job]
+    lengths = np.array([len(features) for features in tokens])
+    return SentenceBank(
+        np.concatenate(tokens), np.cumsum(lengths) - lengths, lengths, _classes(sentences)
     )
-    # Last, for it says that the rest is complete.
-    write_atomically(folder / 'sentences.json', json.dumps(texts).encode())
-    return load_sentences(folder)
 
 
-def load_sentences(folder: Path) -> SentenceBank:
-    """Return the bank that ``sentence_bank`` left in ``folder``; raises OSError without one."""
-    texts = json.loads((folder / 'sentences.json').read_text())
-    with np.load(folder / 'sentences.npz') as data:
-        row_of = {line: row for row, line in enumerate(data['lines'].tolist())}
-        rows = {key: [row_of[text] for text in some] for key, some in texts.items()}
-        return SentenceBank(texts, rows, data['features'], data['lengths'])
+def sentence_bank(folder: Path, count: int, seed: int, workers: int) -> SentenceBank:
+    """Return the training sentences kept in ``folder``; they are encoded if not there yet."""
+    sentences = make_sentences(count, seed)
+    texts = '\n'.join(f'{s.text}|{s.meaning}' for s in sentences)
+    path = folder / f'sentences-{hashlib.sha256(texts.encode()).hexdigest()[:12]}.npz'
+    if not path.exists():
+        bank = encode_sentences(sentences, workers)
+        partial = path.with_suffix('.partial')
+        with partial.open('wb') as file:
+            np.savez(file, tokens=bank.tokens, lengths=bank.lengths)
+        partial.replace(path)
+    with np.load(path) as data:
+        lengths = data['lengths']
+        return SentenceBank(
+            data['tokens'], np.cumsum(lengths) - lengths, lengths, _classes(sentences)
+        )
+
+
+def _encode(texts: list[str]) -> list[NDArray[np.float16]]:
+    encoder = load_text_encoder()
+    return [features.astype(np.float16) for features in encoder.encode_all(texts)]
+
+
+def _classes(sentences: list[Sentence]) -> NDArray[np.int64]:
+    return np.array(
+        [
+            [
+                -1 if said is None else classes.index(said)
+                for said, classes in zip(astuple(sentence.meaning), _CLASSES, strict=True)
+            ]
+            for sentence in sentences
+        ]
+    )

@@ -14,15 +14,16 @@ import json
 import math
 from pathlib import Path
 import time
+from typing import Any
 
 import torch
 from torch import nn, Tensor
 from tqdm import tqdm
 
-from vla_ros.training.batches import Batch
+from vla_ros.training.parallel import average_gradients
 
 #: Returns the losses of a batch by name.
-Objective = Callable[[Batch], dict[str, Tensor]]
+Objective = Callable[[Any], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,11 @@ class TrainerConfig:
 
 
 class Trainer:
-    """Trains ``model`` in place; ``average`` is the exponential average of its weights."""
+    """
+    Trains ``model`` in place; ``average`` is the exponential average of its weights.
+
+    Of several processes that train together, the one of ``rank`` 0 keeps the records.
+    """
 
     def __init__(
         self,
@@ -49,6 +54,7 @@ class Trainer:
         weights: dict[str, float],
         config: TrainerConfig,
         folder: Path,
+        rank: int = 0,
     ) -> None:
         self.model = model
         self.average = deepcopy(model).requires_grad_(False).eval()
@@ -57,6 +63,7 @@ class Trainer:
         self._weights = weights
         self._config = config
         self._folder = folder
+        self._keeps_records = rank == 0
         self._optimiser = torch.optim.AdamW(
             _groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
         )
@@ -90,24 +97,31 @@ class Trainer:
         )
         partial.replace(self.checkpoint_path)
 
-    def run(self, batch_at: Callable[[int], Batch], until_step: int) -> None:
+    def run(self, batch_at: Callable[[int], Any], until_step: int) -> None:
         """Train on ``batch_at(step)`` up to a step, logging to ``log.jsonl``."""
         config = self._config
         sums: dict[str, float] = {}
         started_s = time.monotonic()
         self.model.train()
-        with tqdm(total=until_step, initial=self.step, desc='train', unit='step') as bar:
+        with tqdm(
+            total=until_step,
+            initial=self.step,
+            desc='train',
+            unit='step',
+            disable=not self._keeps_records,
+        ) as bar:
             while self.step < until_step:
                 losses = self._step(batch_at(self.step))
                 self.step += 1
                 bar.update()
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0.0) + value / config.log_every
-                if self.step % config.log_every == 0:
+                if self.step % config.log_every == 0 and self._keeps_records:
                     self._log(sums, time.monotonic() - started_s)
                     bar.set_postfix({name: f'{value:.3f}' for name, value in sums.items()})
                     sums = {}
-                if self.step % config.save_every == 0 or self.step == until_step:
+                ends = self.step % config.save_every == 0 or self.step == until_step
+                if ends and self._keeps_records:
                     self.save()
 
     def learning_rate(self, step: int) -> float:
@@ -117,13 +131,14 @@ class Trainer:
         fall = 0.5 * (1.0 + math.cos(math.pi * min(step / config.steps, 1.0)))
         return config.learning_rate * warmup * max(fall, 0.005)
 
-    def _step(self, batch: Batch) -> dict[str, float]:
+    def _step(self, batch: Any) -> dict[str, float]:
         for group in self._optimiser.param_groups:
             group['lr'] = self.learning_rate(self.step)
         losses = self._objective(batch)
         total = torch.stack([self._weights[name] * loss for name, loss in losses.items()]).sum()
         self._optimiser.zero_grad()
         total.backward()
+        average_gradients(self.model)
         nn.utils.clip_grad_norm_(self.model.parameters(), self._config.max_gradient_norm)
         self._optimiser.step()
         self._follow()

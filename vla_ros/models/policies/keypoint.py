@@ -1,13 +1,14 @@
 """
 The tabletop policy: words find things in the picture, and the hand goes where they are.
 
-1. Learned queries for verb, colour, shape and zone attend to the text tokens.
+1. Learned queries for task, colour, shape and zone read the command: ``models.text.reader``.
 2. What they found attends to the cells of the image. Colour and shape are scored apart and added,
    so that pairs never seen together compose. A third map finds the robot's own hand.
 3. Attention is a measurement: its expected table coordinate is a key point. The difference
    between the seen and the measured hand tells how far the camera is off.
 4. The waypoint is a mixture of the object's, the zone's and the hand's place plus a small offset,
    so the hand goes to what is attended. The chunk is the straight move there.
+5. It refuses what is no task, what is not clear and what is not in the picture.
 """
 
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from vla_ros.interfaces import CameraModel, NO_TASK
+from vla_ros.interfaces import CameraModel, REFUSALS
 from vla_ros.models.contract import PolicyOutput
-from vla_ros.models.layers.attention import MultiHeadAttention
 from vla_ros.models.layers.film import FilmMlp
 from vla_ros.models.layers.pointing import neighbours, point_at
 from vla_ros.models.layers.straight_move import StraightMove, tool_yaw
 from vla_ros.models.registry import PolicySpec, register_policy
+from vla_ros.models.text.reader import Reader, Reading
 from vla_ros.models.vision.conv_map import ConvMap
 
 #: RGB in 0..1 is normalised to -1..1.
@@ -43,7 +44,19 @@ class KeypointConfig:
     heads: int = 4
     key_width: int = 32
     hidden: int = 256
-    dropout: float = 0.1
+
+
+class Meaning(NamedTuple):
+    """
+    What to do, for each of b commands, int64: -1 where a colour, shape or zone is left open.
+
+    ``task`` is 0 for none, else 1 + its place among the tasks that are no refusals.
+    """
+
+    task: Tensor
+    colour: Tensor
+    shape: Tensor
+    zone: Tensor
 
 
 class Seen(NamedTuple):
@@ -66,8 +79,8 @@ class Decision(NamedTuple):
     Everything the policy concludes, before it becomes a chunk; training supervises all of it.
 
     ``position`` (b, 3) m; ``yaw`` (b,) rad and ``yaw_vector`` (b, 2), cosine and sine of four
-    times the yaw, for a block looks the same after a quarter turn; logits; attention over cells
-    (b, c) and key points (b, 2) in m; ``words`` (b, 4, n), the attention of the four queries.
+    times the yaw, for a block looks the same after a quarter turn; logits, two of them of whether
+    object and zone are there at all; attention over cells (b, c) and key points (b, 2) in m.
     """
 
     position: Tensor
@@ -75,17 +88,14 @@ class Decision(NamedTuple):
     yaw_vector: Tensor
     gripper_logit: Tensor
     termination_logit: Tensor
-    task_logits: Tensor
-    colour_logits: Tensor
-    shape_logits: Tensor
-    zone_logits: Tensor
+    object_there_logit: Tensor
+    zone_there_logit: Tensor
     object_attention: Tensor
     zone_attention: Tensor
     hand_attention: Tensor
     object_point: Tensor
     zone_point: Tensor
     hand_point: Tensor
-    words: Tensor
 
 
 def cell_pixels(camera: CameraModel, stride: int) -> np.ndarray:
@@ -112,68 +122,74 @@ class KeypointPolicy(nn.Module):
     near: Tensor
     xy: Tensor
     camera_position: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self, spec: PolicySpec, config: KeypointConfig) -> None:
         super().__init__()
-        camera, width, text_width = spec.camera, config.image_width, config.text_width
+        camera, width = spec.camera, config.image_width
         # TorchScript sees attributes but no globals.
-        self.none_task = spec.tasks.index(NO_TASK)
         self.plane_m = OBJECT_PLANE_M
         self.min_z_m, self.range_z_m = 0.01, 0.20
         # The largest offsets: along and across the line to the zone, and any way.
         self.along_m, self.beside_m = 0.08, 0.03
         self.cell_m = 0.03  # a cell's coordinates are mended by at most so much
         self.max_yaw_rad = math.radians(60.0)
-        # Known phrasings are above 0.99, words that name no object of the table mostly below.
-        self.min_certainty = 0.95
+        self.colours, self.shapes = spec.colours, spec.shapes
+        acting = [task for task in spec.tasks if task not in REFUSALS]
+        self.kinds = len(acting)
+
+        # Beside the real ones, colours and shapes can be left open or be others, zones others.
+        classes = (1 + self.kinds, spec.colours + 2, spec.shapes + 2, spec.colours + 1)
+        self.reader = Reader(spec.text_width, classes, config.text_width, config.heads)
+        # Below these probabilities the command is refused as unclear, or what it names as absent.
+        self.register_buffer('min_certainty', torch.tensor(0.5))
+        self.register_buffer('min_presence', torch.tensor(0.5))
+
         self.vision = ConvMap(width)
         self.rows = camera.height // ConvMap.stride
         self.columns = camera.width // ConvMap.stride
         object_xy = _cells_on_table(camera, ConvMap.stride, OBJECT_PLANE_M)
         self.place = nn.Sequential(nn.Linear(width + 2, width), nn.ReLU())
 
-        self.text_norm = nn.LayerNorm(spec.text_width)
-        self.queries = nn.Parameter(torch.randn(4, text_width) * 0.1)
-        self.read = MultiHeadAttention(text_width, config.heads, spec.text_width, config.dropout)
-        self.phrase_norm = nn.LayerNorm(text_width)
-        self.phrase = nn.Sequential(
-            nn.Linear(text_width, text_width), nn.ReLU(), nn.Dropout(config.dropout)
-        )
-        self.to_task = nn.Linear(text_width, len(spec.tasks))
-        self.to_colour = nn.Linear(text_width, spec.colours)
-        self.to_shape = nn.Linear(text_width, spec.shapes)
-        self.to_zone = nn.Linear(text_width, spec.colours)
-
-        # Colour, shape and zone each ask the map in their own words; the hand needs none.
+        # Colour, shape and zone each ask the map with a key of their own; the hand needs none.
         self.key_width = config.key_width
-        self.ask = nn.ModuleList([nn.Linear(text_width, config.key_width) for _ in range(3)])
+        self.colour_keys = nn.Parameter(torch.randn(spec.colours, config.key_width))
+        self.shape_keys = nn.Parameter(torch.randn(spec.shapes, config.key_width))
+        self.zone_keys = nn.Parameter(torch.randn(spec.colours, config.key_width))
         self.to_map = nn.Linear(width, 3 * config.key_width + 6 + 1)
+        self.object_there = nn.Sequential(nn.Linear(width + 3, 64), nn.ReLU(), nn.Linear(64, 1))
+        self.zone_there = nn.Sequential(nn.Linear(width + 2, 64), nn.ReLU(), nn.Linear(64, 1))
         self.trust = nn.Parameter(torch.tensor(0.5))
 
         self.shrink = nn.Linear(3 * width, 128)
-        self.head = FilmMlp(128 + 38, len(spec.tasks), config.hidden, 12)
+        self.head = FilmMlp(128 + 38, 1 + self.kinds, config.hidden, 12)
         self.move = StraightMove(spec.horizon, spec.dt_s, spec.speed_m_s, spec.angular_speed_rad_s)
         self.register_buffer('near', neighbours(self.rows, self.columns, reach=2), False)
-        self.register_buffer('names_zone', _one_hot(spec.tasks, spec.zone_tasks), False)
+        names_zone = torch.tensor([0.0, *(float(task in spec.zone_tasks) for task in acting)])
+        self.register_buffer('names_zone', names_zone, False)
         zone_xy = _cells_on_table(camera, ConvMap.stride, 0.0)
         self.register_buffer('xy', torch.stack([object_xy, zone_xy, object_xy], dim=1), False)
         self.register_buffer(
             'camera_position', torch.from_numpy(camera.base_from_camera.position).float(), False
         )
+        self.register_buffer('low', torch.tensor(spec.workspace_min), False)
+        self.register_buffer('high', torch.tensor(spec.workspace_max), False)
 
     def forward(
         self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
     ) -> PolicyOutput:
         """Return what the contract says; see ``vla_ros.models.contract``."""
-        decision = self.decide(self.see(image), text, text_mask, state)
+        reading = self.reader(text, text_mask)
+        meaning = self.meant(reading)
+        decision = self.decide(self.see(image), meaning, state)
         gripper = torch.sigmoid(6.0 * decision.gripper_logit)  # a wish is open or closed
         actions = self.move(state, decision.position, decision.yaw, gripper)
         done = torch.sigmoid(decision.termination_logit)
-        task = torch.softmax(decision.task_logits, dim=-1)
-        names_zone = (task * self.names_zone).sum(dim=-1)[:, None]  # (b, 1)
-        words = decision.words
+        names_zone = self.names_zone[meaning.task]  # (b,)
+        words = reading.words
         object_words = 0.5 * (words[:, 1] + words[:, 2])  # (b, n)
-        zone_words = names_zone * words[:, 3]
+        zone_words = names_zone[:, None] * words[:, 3]
         attention = (
             object_words[:, :, None] * decision.object_attention[:, None]
             + zone_words[:, :, None] * decision.zone_attention[:, None]
@@ -181,18 +197,46 @@ class KeypointPolicy(nn.Module):
         return PolicyOutput(
             actions,
             done[:, None].expand(-1, actions.shape[1]),
-            self._task_logits(decision),
+            self._task_logits(reading, decision, names_zone),
             attention.view(attention.shape[0], -1, self.rows, self.columns),
         )
 
-    def _task_logits(self, decision: Decision) -> Tensor:
-        """Return the task logits; where colour or shape are not clear, no task is likeliest."""
-        colour = torch.softmax(decision.colour_logits, dim=-1).amax(dim=-1)
-        shape = torch.softmax(decision.shape_logits, dim=-1).amax(dim=-1)
-        unclear = (colour * shape < self.min_certainty).to(colour.dtype)
-        nothing = torch.zeros_like(decision.task_logits)
-        nothing[:, self.none_task] = 100.0
-        return decision.task_logits + unclear[:, None] * nothing
+    def meant(self, reading: Reading) -> Meaning:
+        """Return the likeliest meaning (b,), taking it that the words name things of the table."""
+        colour = reading.colour[:, : self.colours + 1].argmax(dim=-1)
+        shape = reading.shape[:, : self.shapes + 1].argmax(dim=-1)
+        return Meaning(
+            reading.task.argmax(dim=-1),
+            torch.where(colour == self.colours, -1, colour),
+            torch.where(shape == self.shapes, -1, shape),
+            reading.zone[:, : self.colours].argmax(dim=-1),
+        )
+
+    def certainty(self, reading: Reading, names_zone: Tensor) -> Tensor:
+        """Return (b,): the probability that the words mean what ``meant`` takes them to mean."""
+        colour = reading.colour.softmax(dim=-1)[:, : self.colours + 1]
+        shape = reading.shape.softmax(dim=-1)[:, : self.shapes + 1]
+        zone = reading.zone.softmax(dim=-1)[:, : self.colours].amax(dim=-1)
+        # With both colour and shape left open, nobody knows what is meant.
+        open_both = colour[:, -1] * shape[:, -1]
+        thing = colour.amax(dim=-1) * shape.amax(dim=-1) * (1.0 - open_both)
+        return thing * (1.0 - names_zone + names_zone * zone)
+
+    def presence(self, decision: Decision, names_zone: Tensor) -> Tensor:
+        """Return (b,): the probability that what the command names is in the picture."""
+        zone = torch.sigmoid(decision.zone_there_logit)
+        there = torch.sigmoid(decision.object_there_logit)
+        return there * (1.0 - names_zone + names_zone * zone)
+
+    def _task_logits(self, reading: Reading, decision: Decision, names_zone: Tensor) -> Tensor:
+        """Return (b, 3 + kinds) log probabilities: none, unclear, absent, then the tasks."""
+        task = torch.softmax(reading.task, dim=-1)
+        clear = _beyond(self.certainty(reading, names_zone), self.min_certainty)
+        there = _beyond(self.presence(decision, names_zone), self.min_presence)
+        acting = 1.0 - task[:, :1]
+        refused = torch.stack([1.0 - clear, clear * (1.0 - there)], dim=-1) * acting
+        tasks = (clear * there)[:, None] * task[:, 1:]
+        return torch.cat([task[:, :1], refused, tasks], dim=-1).clamp(min=1e-7).log()
 
     def see(self, image: Tensor) -> Seen:
         """Return what is in images (f, 1, 3, h, w) uint8."""
@@ -205,33 +249,45 @@ class KeypointPolicy(nn.Module):
         xy = self.xy + self.cell_m * torch.tanh(offsets.unflatten(-1, [3, 2]))
         return Seen(cells.float(), keys.unflatten(-1, [3, self.key_width]), xy, hand)
 
-    def decide(self, seen: Seen, text: Tensor, text_mask: Tensor, state: Tensor) -> Decision:
+    def decide(self, seen: Seen, meaning: Meaning, state: Tensor) -> Decision:
         """
-        Return the decision for each row of text (b, n, d) and state (b, 8).
+        Return the decision for each of b meanings and states (b, 8).
 
         b is a multiple of the f images in ``seen``, and the rows of one image stand together.
         """
         cells = seen.cells
-        f, b = cells.shape[0], text.shape[0]
-        read, words = self.read(self.queries.expand(b, -1, -1), self.text_norm(text), text_mask)
-        phrase = read + self.phrase(self.phrase_norm(read))  # (b, 4, text_width)
-        task_logits = self.to_task(phrase[:, 0])
-        task = torch.softmax(task_logits, dim=-1)
-
+        f, b = cells.shape[0], state.shape[0]
         near = None if self.training else self.near
-        scores = [
-            ask(phrase[:, i + 1]).view(f, -1, self.key_width) @ seen.keys[:, :, i].transpose(1, 2)
-            for i, ask in enumerate(self.ask)
-        ]  # three of (f, b / f, c)
+        colour_scores = self._scores(seen, 0, _rows(self.colour_keys, meaning.colour))
+        shape_scores = self._scores(seen, 1, _rows(self.shape_keys, meaning.shape))
+        zone_scores = self._scores(seen, 2, _rows(self.zone_keys, meaning.zone))
+        object_scores = colour_scores + shape_scores  # (f, b / f, c)
         object_attention, object_seen, object_features = point_at(
-            (scores[0] + scores[1]) * self.key_width**-0.5, seen.xy[:, :, 0], cells, near
+            object_scores, seen.xy[:, :, 0], cells, near
         )
         zone_attention, zone_seen, zone_features = point_at(
-            scores[2] * self.key_width**-0.5, seen.xy[:, :, 1], cells, near
+            zone_scores, seen.xy[:, :, 1], cells, near
         )
         hand_attention, hand_seen, hand_features = point_at(
             seen.hand.transpose(1, 2).expand(-1, b // f, -1), seen.xy[:, :, 2], cells, near
         )
+        object_evidence = torch.stack(
+            [
+                (object_attention * colour_scores.flatten(0, 1)).sum(dim=-1),
+                (object_attention * shape_scores.flatten(0, 1)).sum(dim=-1),
+                object_attention.amax(dim=-1),
+            ],
+            dim=-1,
+        )
+        zone_evidence = torch.stack(
+            [
+                (zone_attention * zone_scores.flatten(0, 1)).sum(dim=-1),
+                zone_attention.amax(dim=-1),
+            ],
+            dim=-1,
+        )
+        object_there = self.object_there(torch.cat([object_features, object_evidence], dim=-1))
+        zone_there = self.zone_there(torch.cat([zone_features, zone_evidence], dim=-1))
         own = state[:, :3]
         camera_error = hand_seen - self._ground_behind(own)
         object_point = object_seen - self.trust * camera_error
@@ -242,6 +298,7 @@ class KeypointPolicy(nn.Module):
         numbers = self._numbers(
             state, object_point, zone_point, object_seen - hand_seen, camera_error, along
         )
+        task = torch.nn.functional.one_hot(meaning.task, 1 + self.kinds).to(numbers.dtype)
         out = self.head(torch.cat([torch.relu(features), numbers], dim=-1), task)
 
         places = torch.stack([object_point, zone_point, own[:, :2]], dim=1)  # (b, 3, 2)
@@ -251,26 +308,28 @@ class KeypointPolicy(nn.Module):
         xy = xy + self.along_m * (offset[:, :1] * along + offset[:, 1:2] * across)
         xy = xy + self.beside_m * offset[:, 2:4]
         z = self.min_z_m + self.range_z_m * torch.sigmoid(out[:, 7:8])
-        stay = task[:, self.none_task][:, None]  # (b, 1)
-        position = stay * own + (1.0 - stay) * torch.cat([xy, z], dim=-1)
+        goal = torch.minimum(torch.maximum(torch.cat([xy, z], dim=-1), self.low), self.high)
+        position = torch.where((meaning.task == 0)[:, None], own, goal)
         return Decision(
             position=position,
             yaw=_nearest_yaw(out[:, 8:10], tool_yaw(state[:, 3:7]), self.max_yaw_rad),
             yaw_vector=out[:, 8:10],
             gripper_logit=out[:, 10],
             termination_logit=out[:, 11],
-            task_logits=task_logits,
-            colour_logits=self.to_colour(phrase[:, 1]),
-            shape_logits=self.to_shape(phrase[:, 2]),
-            zone_logits=self.to_zone(phrase[:, 3]),
+            object_there_logit=object_there.squeeze(-1),
+            zone_there_logit=zone_there.squeeze(-1),
             object_attention=object_attention,
             zone_attention=zone_attention,
             hand_attention=hand_attention,
             object_point=object_seen,
             zone_point=zone_seen,
             hand_point=hand_seen,
-            words=words.mean(dim=1),
         )
+
+    def _scores(self, seen: Seen, part: int, keys: Tensor) -> Tensor:
+        """Return (f, b / f, c): how well each cell answers each of the keys (b, key width)."""
+        asked = keys.view(seen.cells.shape[0], -1, self.key_width)
+        return asked @ seen.keys[:, :, part].transpose(1, 2) * self.key_width**-0.5
 
     def _ground_behind(self, point: Tensor) -> Tensor:
         """Return (b, 2): where the ray of the nominal camera through a point meets the plane."""
@@ -313,8 +372,14 @@ def _length(vector: Tensor) -> Tensor:
     return torch.linalg.vector_norm(vector, dim=-1, keepdim=True)
 
 
-def _one_hot(tasks: tuple[str, ...], chosen: tuple[str, ...]) -> Tensor:
-    return torch.tensor([float(task in chosen) for task in tasks])
+def _rows(table: Tensor, index: Tensor) -> Tensor:
+    """Return the rows (b, d) of ``table`` (n, d) at ``index`` (b,); zeros at -1."""
+    return table[index.clamp(min=0)] * (index >= 0)[:, None].to(table.dtype)
+
+
+def _beyond(probability: Tensor, threshold: Tensor) -> Tensor:
+    """Return ``probability`` with its odds scaled such that ``threshold`` becomes a half."""
+    return torch.sigmoid(torch.logit(probability, 1e-6) - torch.logit(threshold, 1e-6))
 
 
 def _nearest_yaw(vector: Tensor, now: Tensor, most_rad: float) -> Tensor:

@@ -1,0 +1,74 @@
+"""
+Rare words by plainer ones: 'grab the crimson orb' is read as 'grab the red ball'.
+
+Sentence encoders know which words are used alike, hardly which colour a thing has. A dictionary
+does. Words that the policy was trained on are not looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+import hashlib
+import json
+from pathlib import Path
+import re
+
+from vla_ros.errors import ConfigurationError
+
+#: Before these a thing stands for its colour, as in 'the banana coloured block'.
+_COLOURED = ('coloured', 'colored')
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """
+    Plain words by rare ones.
+
+    ``colours`` are names of colours, ``things`` have a typical colour, ``shapes`` have a typical
+    shape.
+    """
+
+    colours: Mapping[str, str]
+    things: Mapping[str, str]
+    shapes: Mapping[str, str]
+
+    @cached_property
+    def _plain_colours(self) -> frozenset[str]:
+        return frozenset(self.colours.values())
+
+    def plain(self, text: str) -> str:
+        """Return ``text`` with rare words of colour and shape replaced by plain ones."""
+        words = text.replace('-', ' ').split()
+        return ' '.join(self._plain(words, i) for i in range(len(words)))
+
+    def _plain(self, words: list[str], i: int) -> str:
+        word, mark = re.fullmatch(r'(.*?)([^\w]*)', words[i], re.DOTALL).groups()  # type: ignore[union-attr]
+        key = word.lower()
+        following = words[i + 1].lower() if i + 1 < len(words) and not mark else ''
+        if key in self.colours and following not in self._plain_colours:  # teal blue is a blue
+            return self.colours[key] + mark
+        if key in self.things and following.startswith(_COLOURED):
+            return self.things[key] + mark
+        return self.shapes.get(key, word) + mark
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Return the text of the file that ``read_lexicon_file`` reads."""
+        document = {name: dict(entries) for name, entries in asdict(self).items()}
+        return json.dumps(document, indent=0, sort_keys=True) + '\n'
+
+
+NO_LEXICON = Lexicon({}, {}, {})
+
+
+def read_lexicon_file(path: Path) -> Lexicon:
+    """Return the lexicon in a file; raises ConfigurationError if it is none."""
+    try:
+        return Lexicon(**json.loads(path.read_text(encoding='utf-8')))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigurationError(f'{path}: no lexicon can be read from it ({error})') from error

@@ -1,0 +1,152 @@
+"""
+What a dictionary knows of colours and shapes, for words that training never heard.
+
+Read from the files of Princeton WordNet 3 (Miller 1995; the folder ``dict`` of its distribution,
+or ``/usr/share/wordnet`` of Debian's package wordnet-base). A word gets the colour or shape that
+its definition, its synonyms or what it is a kind of speak of most, earlier senses first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+import re
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.pipeline.lexicon import Lexicon
+from vla_ros.sim.scene import SHAPES
+from vla_ros.training.grammar import single_words, vocabulary
+
+#: Words of definitions by what they tell. Other colours count too: brown is not orange.
+_COLOURS = {
+    **{name: name for name in ('red', 'green', 'blue', 'yellow', 'purple', 'orange')},
+    **{'violet': 'purple', 'golden': 'yellow', 'scarlet': 'red', 'emerald': 'green'},
+    **dict.fromkeys(('brown', 'pink', 'white', 'black', 'gray', 'grey', 'silvery'), 'other'),
+}
+_SHAPES = {
+    **dict.fromkeys(('ball', 'sphere', 'spherical', 'globe', 'globular'), 'ball'),
+    **dict.fromkeys(('cylinder', 'cylindrical', 'tubular', 'tube'), 'cylinder'),
+    **dict.fromkeys(('cube', 'cubical', 'cuboid', 'rectangular', 'box', 'cubic'), 'block'),
+}
+#: Lexicographer files of things that can lie on a table: artifact, food, object, plant, shape.
+_THINGS = ('06', '13', '17', '20', '25')
+#: A synonym tells more than a word of the definition, and the runner-up must stay behind.
+_SYNONYM, _CLEAR = 3.0, 0.6
+
+
+@dataclass(frozen=True)
+class _Sense:
+    words: tuple[str, ...]
+    kinds: tuple[str, ...]  # keys of what it is a kind of, or of similar adjectives
+    definition: tuple[str, ...]
+    file: str
+
+
+def read_lexicon(wordnet: Path) -> Lexicon:
+    """Return what WordNet says of single words; raises ConfigurationError without its files."""
+    try:
+        nouns, adjectives = _senses(wordnet, 'noun'), _senses(wordnet, 'adj')
+        noun_index, adjective_index = _index(wordnet, 'noun'), _index(wordnet, 'adj')
+    except OSError as error:
+        raise ConfigurationError(
+            f'{wordnet}: no WordNet 3 ({error}); give the folder with data.noun and index.noun'
+        ) from error
+    colours, things, shapes = {}, {}, {}
+    known = vocabulary()
+    shape_words = {
+        word: shape for shape in SHAPES for word in single_words('shapes', shape)
+    } | _SHAPES
+    for word in sorted(set(noun_index) | set(adjective_index)):
+        if not re.fullmatch('[a-z]{3,}', word) or word in known:
+            continue
+        as_noun = [nouns[key] for key in noun_index.get(word, ())]
+        in_file = [sense for sense in as_noun if sense.file in _THINGS]
+        as_adjective = [adjectives[key] for key in adjective_index.get(word, ())]
+        named = [s for s in as_adjective if 'color' in s.definition] + [
+            s for s in as_noun if _is_colour(s, nouns)
+        ]
+        if colour := _told(_COLOURS, word, named, nouns | adjectives):
+            colours[word] = colour
+        elif colour := _told(_COLOURS, word, in_file, {}):
+            things[word] = colour
+        if shape := _told(_SHAPES, word, in_file, nouns, shape_words):
+            shapes[word] = shape
+    return Lexicon(colours, things, shapes)
+
+
+def _told(
+    names: dict[str, str],
+    word: str,
+    senses: list[_Sense],
+    others: dict[str, _Sense],
+    synonym_names: dict[str, str] | None = None,
+) -> str | None:
+    """
+    Return which of ``names`` the senses of a word tell, if one stands out.
+
+    ``others`` are the senses that its kinds are found in; of synonyms and kinds ``synonym_names``
+    may tell more.
+    """
+    scores: Counter[str] = Counter()
+    for rank, sense in enumerate(senses):
+        weight = 1.0 / (1.0 + 0.5 * rank)
+        synonyms = [w for w in sense.words if w != word]
+        synonyms += [w for key in sense.kinds if key in others for w in others[key].words]
+        for said, telling, worth in [
+            (sense.definition, names, 1.0),
+            (synonyms if synonym_names else _split(synonyms), synonym_names or names, _SYNONYM),
+        ]:
+            for one in said:
+                if one in telling:
+                    scores[telling[one]] += worth * weight  # type: ignore[assignment]
+    (best, score), (_, second) = [*scores.most_common(2), ('', 0), ('', 0)][:2]
+    return best if score > 0 and second <= _CLEAR * score and best != 'other' else None
+
+
+def _is_colour(sense: _Sense, nouns: dict[str, _Sense]) -> bool:
+    """Say whether a noun's sense is a colour: attribute, and a kind of one."""
+    kinds = _split(word for key in sense.kinds for word in nouns[key].words)
+    return sense.file == '07' and any(word in _COLOURS or word == 'color' for word in kinds)
+
+
+def _split(phrases: Iterable[str]) -> list[str]:
+    return [word for phrase in phrases for word in re.findall('[a-z]+', phrase)]
+
+
+def _senses(folder: Path, part: str) -> dict[str, _Sense]:
+    senses = {}
+    for line in _lines(folder / f'data.{part}'):
+        head, definition = line.split('|', 1)
+        fields = head.split()
+        count = int(fields[3], 16)
+        words = tuple(
+            re.sub(r'\(.*\)', '', fields[4 + 2 * i]).replace('_', ' ').lower()
+            for i in range(count)
+        )
+        pointers = fields[5 + 2 * count :]
+        kinds = tuple(
+            pointers[i + 1]
+            for i in range(0, 4 * int(fields[4 + 2 * count]), 4)
+            if pointers[i] in ('@', '&')
+        )
+        told = tuple(re.findall('[a-z]+', definition.split('"')[0].lower()))
+        senses[part[0] + fields[0]] = _Sense(
+            words, tuple(part[0] + key for key in kinds), told, fields[1]
+        )
+    return senses
+
+
+def _index(folder: Path, part: str) -> dict[str, tuple[str, ...]]:
+    """Return the keys of each word's senses, the commonest first."""
+    index = {}
+    for line in _lines(folder / f'index.{part}'):
+        fields = line.split()
+        index[fields[0]] = tuple(part[0] + key for key in fields[-int(fields[2]) :])
+    return index
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(encoding='utf-8') as file:
+        yield from (line for line in file if not line.startswith(' '))  # the licence is indented
