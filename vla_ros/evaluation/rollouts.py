@@ -37,6 +37,7 @@ from vla_ros.pipeline.attention import cell_weights, overlay
 from vla_ros.pipeline.command import CommandError, is_stop, normalise
 from vla_ros.pipeline.image import fit
 from vla_ros.pipeline.policy import load_policy
+from vla_ros.pipeline.reason import Reason
 from vla_ros.pipeline.text_encoder import load_text_encoder
 from vla_ros.sim.tasks import succeeded, TIME_LIMIT_S
 
@@ -84,7 +85,8 @@ class Roller:
         chosen = [film[i] for i in spread(len(film), _FILM_FRAMES)]
         camera = [image for image, _ in chosen]
         heat = [overlay(image, weights, min_side_px=self._width) for image, weights in chosen]
-        outcome = f'{episode.reason.replace("_", " ")} after {episode.seconds:.1f} s'
+        reason = 'not obeyed' if episode.reason == Reason.OK.value else episode.reason
+        outcome = f'{reason.replace("_", " ")} after {episode.seconds:.1f} s'
         caption = f'{spec.split} ({spec.row}): "{trial.text}"'
         return replace(episode, film=Scene(caption, outcome, False, camera, heat))
 
