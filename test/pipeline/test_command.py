@@ -31,11 +31,13 @@ def test_command_becomes_one_visible_line(text, line):
         ('pick\x7f', 'control_character'),
         ('pick' + chr(0xD800), 'bad_unicode'),
         ('pick\ufffd', 'bad_unicode'),
+        ('pick\ue000', 'bad_unicode'),
+        ('pick' + chr(0xE0FFF), 'bad_unicode'),
         ('a' * 513, 'too_long'),
         ('é' * 257, 'too_long'),
         ('a' * 10_000_000, 'too_long'),
     ],
-    ids=['nul', 'ansi', 'delete', 'surrogate', 'replacement', '513 B', '514 B', '10 MB'],
+    ids=['nul', 'ansi', 'delete', 'surrogate', 'replacement', 'private', 'unassigned', '513 B', '514 B', '10 MB'],
 )
 def test_command_is_refused_with_a_reason(text, reason):
     with pytest.raises(CommandError) as caught:

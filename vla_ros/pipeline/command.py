@@ -47,7 +47,8 @@ def normalise(text: str, max_bytes: int = MAX_BYTES) -> str:
             raise CommandError(
                 'control_character', f'command has the control character {printable(character)}'
             )
-        if category == 'Cs' or character == '\ufffd':
+        # Halves of a pair, private use, unassigned: nobody sees what these say.
+        if category in ('Cs', 'Co', 'Cn') or character == '\ufffd':
             raise CommandError('bad_unicode', 'command is not valid Unicode text')
     visible = ''.join(c for c in line if unicodedata.category(c) != 'Cf')
     normal = ' '.join(unicodedata.normalize('NFC', visible).split())
