@@ -36,8 +36,10 @@ NO_TASK = 'none'
 UNCLEAR_TASK = 'unclear'
 ABSENT_TASK = 'absent'
 REFUSALS = (NO_TASK, UNCLEAR_TASK, ABSENT_TASK)
-#: Their probabilities, as channels of a chunk; above a half in all, nothing may start to move.
+#: Their probabilities, as channels of a chunk; while they sum to more than the threshold, nothing
+#: may start to move.
 REFUSAL_CHANNELS = tuple(f'refusal.{name}' for name in REFUSALS)
+REFUSAL_THRESHOLD = 0.5
 
 #: State channels of an end-effector policy: the measured pose, then the measured gripper closing.
 STATE_CHANNELS = (*POSE_CHANNELS, GRIPPER_CHANNEL)

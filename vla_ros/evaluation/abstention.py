@@ -27,12 +27,10 @@ from vla_ros.evaluation.splits import (  # noqa: E402
     Trial,
 )
 from vla_ros.evaluation.statistics import Rate  # noqa: E402
+from vla_ros.interfaces import REFUSAL_THRESHOLD  # noqa: E402
 from vla_ros.pipeline.command import is_stop  # noqa: E402
 from vla_ros.sim.tasks import KINDS  # noqa: E402
 from vla_ros.training.grammar import sentence, unrelated  # noqa: E402
-
-#: Above this sum of its refusals the policy has not understood (``Session.understands``).
-THRESHOLD = 0.5
 
 _VALIDATION = 'validation'
 Scores = Mapping[str, NDArray[np.float64]]
@@ -87,7 +85,7 @@ def refusal_scores(roller: Roller, count: int, seed: int) -> Scores:
 def refused_rates(scores: Scores) -> dict[str, Rate]:
     """Return the share of each sort that is refused at the threshold."""
     return {
-        name: Rate.of(int((values > THRESHOLD).sum()), len(values))
+        name: Rate.of(int((values > REFUSAL_THRESHOLD).sum()), len(values))
         for name, values in scores.items()
     }
 
@@ -118,7 +116,7 @@ def draw_roc(scores: Scores, picture_path: Path) -> None:
             wrong, right = roc(positive, negative)
             label = f'{other} ({area(positive, negative):.3f})'
             (line,) = axis.plot(wrong, right, label=label)
-            point = [(values > THRESHOLD).mean() for values in (negative, positive)]
+            point = [(values > REFUSAL_THRESHOLD).mean() for values in (negative, positive)]
             axis.plot(*point, 'o', color=line.get_color())
         axis.set_title(f'commands to refuse: {name}')
         axis.set_xlabel('share refused of those to understand')

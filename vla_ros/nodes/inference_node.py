@@ -27,6 +27,7 @@ from vla_ros.interfaces import (
     Policy,
     PolicyResult,
     REFUSAL_CHANNELS,
+    REFUSAL_THRESHOLD,
     REFUSALS,
 )
 from vla_ros.nodes import wiring
@@ -190,7 +191,7 @@ class InferenceNode(ManagedNode):
     def _doubt(self, result: PolicyResult, command: EncodedCommand) -> str:
         """Return why nothing moves, told once a command; '' once the command is understood."""
         refusals = [float(result.chunk.column(channel)[0]) for channel in REFUSAL_CHANNELS]
-        if self._understood_ns == command.stamp_ns or sum(refusals) <= 0.5:
+        if self._understood_ns == command.stamp_ns or sum(refusals) <= REFUSAL_THRESHOLD:
             self._understood_ns = command.stamp_ns
             return ''
         tasks = ', '.join(task for task in self._manifest.tasks if task not in REFUSALS)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from vla_ros.interfaces import REFUSAL_THRESHOLD
 from vla_ros.pipeline.gate import FUTURE_TOLERANCE_S
 from vla_ros.pipeline.reason import Reason
 
@@ -162,7 +163,7 @@ class Session:
         so: the hand may hide what it is about.
         """
         if not self._understood:
-            self._understood = sum(refusals.values()) <= 0.5
+            self._understood = sum(refusals.values()) <= REFUSAL_THRESHOLD
             self._refused += not self._understood
         if self._has_task and self._refused >= self._rules.refusal_count:
             self._end(max(refusals, key=lambda reason: refusals[reason]), now_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 import os
@@ -36,13 +37,23 @@ from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import COLOURS, Look, SHAPES
 from vla_ros.training.augment import augment, augment_text
 from vla_ros.training.batches import Batch, Batches, TASKS
+from vla_ros.training.calibration import calibrate
 from vla_ros.training.collection import collect, load_frames
 from vla_ros.training.config import save_config, TrainConfig
 from vla_ros.training.corrections import PolicyActor
+from vla_ros.training.grammar import SPLITS
 from vla_ros.training.losses import keypoint_losses, reading_losses
 from vla_ros.training.parallel import run_ranks
-from vla_ros.training.sentences import sentence_bank, SentenceBatch
+from vla_ros.training.sentences import (
+    encode_sentences,
+    make_sentences,
+    sentence_bank,
+    SentenceBatch,
+)
 from vla_ros.training.trainer import bfloat16_is_faster, Trainer
+
+#: What thresholds are set on: sentences of each kind of phrasing, batches, and other scenes.
+_PER_SPLIT, _STEPS, _VALIDATION_SEED = 1000, 50, 1000
 
 _UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
 
@@ -115,8 +126,31 @@ def train(config: TrainConfig, folder: Path, name: str, workers: int) -> Path:
                 workers,
                 partial(PolicyActor, policy_path),
             )
-    _export(config, folder, bank.tokens.shape[1], policy_path, name, shards)
+    calibration = _calibration(config, folder, workers)
+    _export(config, folder, bank.tokens.shape[1], policy_path, name, shards, calibration)
     return policy_path
+
+
+def _calibration(
+    config: TrainConfig, folder: Path, workers: int
+) -> Callable[[KeypointPolicy], None]:
+    """Return what sets a policy's thresholds, on phrasings and scenes not trained on."""
+    sentences = [
+        sentence
+        for patterns in SPLITS[:2]
+        for words in SPLITS[:2]
+        for sentence in make_sentences(_PER_SPLIT, config.seed + 1, patterns, words)
+    ]
+    bank = encode_sentences(sentences, workers)
+    shards = collect(
+        folder / 'validation',
+        config.demonstrations,
+        config.corrections.episodes // 10 or 1,
+        config.seed + _VALIDATION_SEED,
+        workers,
+    )
+    batches = Batches(load_frames(shards, config.demonstrations), config.batch, config.seed)
+    return partial(calibrate, bank=bank, batches=batches, steps=_STEPS)
 
 
 def _steps(
@@ -158,10 +192,17 @@ def _trainer(
 
 
 def _export(
-    config: TrainConfig, folder: Path, text_width: int, path: Path, name: str, shards: list[Path]
+    config: TrainConfig,
+    folder: Path,
+    text_width: int,
+    path: Path,
+    name: str,
+    shards: list[Path],
+    prepare: Callable[[KeypointPolicy], None] = lambda policy: None,
 ) -> PolicyManifest:
-    """Write the policy of the checkpoint and its manifest."""
+    """Write the policy of the checkpoint, as ``prepare`` leaves it, and its manifest."""
     policy = _trainer(config, folder, text_width)[0].average
+    prepare(policy)
     encoder = load_text_encoder()
     made = config.demonstrations
     frames = sum(len(shard) for shard in load_frames(shards, made))
