@@ -8,7 +8,7 @@ BIN := .venv/bin
 demo: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros demo $(ARGS)
 up: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros up sim $(ARGS)
 test: ; @$(PYTHON) bootstrap.py test train && $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
-faults: ; @$(PYTHON) bootstrap.py test train && PYTHONPATH=.:test $(BIN)/python -m faults.campaign $(ARGS)
+faults: ; @$(PYTHON) bootstrap.py test train && PYTHONPATH=.:test:$$PYTHONPATH $(BIN)/python -m faults.campaign $(ARGS)
 lint: ; @$(PYTHON) bootstrap.py test train dev && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
 train: ; @$(PYTHON) bootstrap.py train && $(BIN)/vla-ros train $(ARGS)
 eval: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros eval $(ARGS)

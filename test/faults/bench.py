@@ -1,0 +1,296 @@
+"""Real nodes as processes, a robot and a policy to play with them, and the oracle beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+import itertools
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from faults.oracle import Envelope, judge_records, Oracle, Record
+from faults.stage import CHANNELS, DOWN, ENVELOPE, REST
+from geometry_msgs.msg import PoseStamped
+import numpy as np
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from vla_ros.geometry import Pose
+from vla_ros.interfaces import ActionChunk, EncodedCommand
+from vla_ros.nodes import wiring
+from vla_ros.nodes.conversions import (
+    chunk_to_message,
+    command_to_message,
+    pose_from_message,
+    pose_to_message,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKSPACE = {'workspace_min': list(ENVELOPE.low), 'workspace_max': list(ENVELOPE.high)}
+_RUN = itertools.count()
+
+
+class Process:
+    """One process with its output in a file."""
+
+    def __init__(self, folder: Path, name: str, *command: str) -> None:
+        self.name = name
+        self.log = folder / f'{name}_{next(_RUN)}.log'
+        path = f'{ROOT}:{ROOT / "test"}:{os.environ.get("PYTHONPATH", "")}'
+        with self.log.open('w') as out:
+            self._popen = subprocess.Popen(
+                [sys.executable, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, 'PYTHONPATH': path},
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def send(self, number: int) -> float:
+        """Send a signal; return when, on the steady clock."""
+        os.kill(self.pid, number)
+        return time.monotonic()
+
+    def rss_mb(self) -> float:
+        """Return the anonymous memory of the process."""
+        text = Path(f'/proc/{self.pid}/status').read_text()
+        return int(text.partition('RssAnon:')[2].split()[0]) / 1024.0
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f'/proc/{self.pid}/fd'))
+
+    def end(self) -> str:
+        """End it; return what it wrote."""
+        if self.is_alive:
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGTERM)
+            try:
+                self._popen.wait(timeout=10.0)
+            except subprocess.TimeoutExpired:
+                self._popen.kill()
+        self._popen.wait()
+        return self.log.read_text(errors='replace')
+
+
+def node(folder: Path, name: str, parameters: Mapping[str, object] | None = None) -> Process:
+    """Start one of the package's nodes."""
+    flags = [f'-p{k}:={json.dumps(v)}' for k, v in (parameters or {}).items()]
+    flags = [part for flag in flags for part in ('-p', flag[2:])]
+    return Process(folder, name, '-m', f'vla_ros.nodes.{name}_node', '--ros-args', *flags)
+
+
+class Ears:
+    """The oracle's process and what it has heard."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / f'heard_{next(_RUN)}.jsonl'
+        self.process = Process(folder, 'oracle', '-m', 'faults.oracle_process', str(self.path))
+        self.records: list[Record] = []
+        self.statuses: list[tuple[float, str, str]] = []
+        self.grippers: list[float] = []
+        self._offset = 0
+
+    def read(self) -> None:
+        """Take in what was heard since."""
+        if not self.path.exists():
+            return
+        with self.path.open('rb') as file:
+            file.seek(self._offset)
+            data = file.read()
+        data = data[: data.rfind(b'\n') + 1]
+        self._offset += len(data)
+        for line in data.splitlines():
+            kind, t_s, *rest = json.loads(line)
+            if kind == 'pose':
+                stamp_ns, frame_id, position, quaternion = rest
+                self.records.append(
+                    Record(t_s, stamp_ns, frame_id, tuple(position), tuple(quaternion))
+                )
+            elif kind == 'status':
+                self.statuses.append((t_s, *rest))
+            else:
+                self.grippers.append(rest[0])
+
+    def status_since(self, since_s: float, *states: str) -> float | None:
+        """Return when a status with one of these states was first heard after ``since_s``."""
+        self.read()
+        return next((t for t, state, _ in self.statuses if t >= since_s and state in states), None)
+
+    def judge(self, envelope: Envelope = ENVELOPE, by_stamp: bool = True) -> Oracle:
+        self.read()
+        oracle = judge_records(self.records, envelope, by_stamp=by_stamp)
+        for value in self.grippers:
+            if not 0.0 <= value <= 1.0:
+                oracle.violations.append(f'gripper was told {value}')
+        return oracle
+
+    def periods_s(self) -> np.ndarray:
+        self.read()
+        return np.diff([record.t_s for record in self.records])
+
+
+class Player:
+    """
+    The robot, the camera's clock and the policy, in a thread of this process.
+
+    The robot is where it was last sent. The policy asks for the far end of a line in turn, in
+    chunks that carry the stamp of the last frame.
+    """
+
+    def __init__(self, with_policy: bool = True) -> None:
+        self.context = Context()
+        rclpy.init(args=[], context=self.context)
+        self.node = Node('player', context=self.context, enable_rosout=False)
+        self.robot = Pose.of((0.4, 0.0, 0.2), DOWN)
+        self.command_ns = 0
+        self.policy_is_on, self.camera_is_on, self.robot_is_on = True, True, True
+        self.frame_ns = 0
+        self.delay_s: Callable[[], float] = lambda: 0.0
+        self._side = 1.0
+        self._quiet_until_s = 0.0
+        self._pose = wiring.ROBOT_POSE.publisher(self.node)
+        self._embedding = wiring.COMMAND_EMBEDDING.publisher(self.node)
+        self.chunks = wiring.ACTION_CHUNK.publisher(self.node) if with_policy else None
+        wiring.ROBOT_ACTION.subscription(self.node, self._on_action)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.node.create_timer(0.02, self._feed_back, clock=steady)
+        self.node.create_timer(0.033, self._shoot, clock=steady)
+        self.node.create_timer(0.05, self._infer, clock=steady)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        with suppress(ExternalShutdownException):
+            self._executor.spin()
+
+    def now_ns(self) -> int:
+        return self.node.get_clock().now().nanoseconds
+
+    def _on_action(self, message: PoseStamped) -> None:
+        self.robot = pose_from_message(message)
+
+    def _feed_back(self) -> None:
+        if self.robot_is_on:
+            self._pose.publish(pose_to_message(self.robot, self.now_ns(), 'base_link'))
+
+    def _shoot(self) -> None:
+        if self.camera_is_on:
+            self.frame_ns = self.now_ns()
+
+    def _infer(self) -> None:
+        now_s = time.monotonic()
+        if self.chunks is None or not (self.policy_is_on and self.command_ns):
+            return
+        if now_s < self._quiet_until_s:
+            return
+        self._quiet_until_s = now_s + self.delay_s()
+        self.chunks.publish(chunk_to_message(self.chunk()))
+
+    def chunk(self) -> ActionChunk:
+        if self._side * self.robot.position[1] > 0.08:
+            self._side = -self._side
+        row = [0.4, 0.1 * self._side, 0.2, *DOWN, *REST]
+        return ActionChunk(
+            self.frame_ns, self.command_ns, 'base_link', CHANNELS, np.tile(row, (10, 1)), 0.1
+        )
+
+    def command(self, text: str = 'pick up the red block') -> None:
+        self.command_ns = self.now_ns()
+        tokens = np.ones((3, 5), dtype=np.float32)
+        message = command_to_message(EncodedCommand(text, self.command_ns, tokens))
+        self._embedding.publish(message)
+
+    def call(self, name: str, timeout_s: float = 5.0) -> tuple[float, Trigger.Response | None]:
+        """Call a service of the pose node; return when it was sent, and the answer."""
+        client = self.node.create_client(Trigger, f'pose/{name}')
+        try:
+            client.wait_for_service(timeout_s)
+            sent_s, future = time.monotonic(), client.call_async(Trigger.Request())
+            deadline = sent_s + timeout_s
+            while not future.done() and time.monotonic() < deadline:
+                time.sleep(0.002)
+            return sent_s, future.result() if future.done() else None
+        finally:
+            self.node.destroy_client(client)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._thread.join(timeout=2.0)
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+class Bench:
+    """The pose node with its player and the oracle."""
+
+    def __init__(self, folder: Path, with_policy: bool = True, **parameters: object) -> None:
+        self.folder = folder
+        self.ears = Ears(folder)
+        self.pose = node(folder, 'pose', {**WORKSPACE, **parameters})
+        self.player = Player(with_policy)
+        self.others: list[Process] = []
+        self.wait(lambda: self.ears.statuses, 30.0, 'the pose node')
+
+    def wait(self, condition: Callable[[], object], timeout_s: float, what: str) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'no {what} within {timeout_s} s: {self.ears.statuses[-3:]}')
+            time.sleep(0.01)
+            self.ears.read()
+
+    def state(self) -> str:
+        self.ears.read()
+        return self.ears.statuses[-1][1] if self.ears.statuses else ''
+
+    def run(self, timeout_s: float = 15.0) -> None:
+        """Give commands until the robot moves."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            self.player.command()
+            since_s = time.monotonic()
+            while time.monotonic() < since_s + 1.0:
+                if self.state() == 'running':
+                    time.sleep(0.2)
+                    return
+                time.sleep(0.01)
+        raise TimeoutError(f'it does not run: {self.ears.statuses[-3:]}')
+
+    def close(self) -> str:
+        """End everything; return what the pose node wrote."""
+        for process in self.others:
+            process.end()
+        self.player.close()
+        text = self.pose.end()
+        self.ears.process.end()
+        return text
+
+
+@contextmanager
+def bench(folder: Path, **options: object) -> Iterator[Bench]:
+    """Open a Bench for a while."""
+    opened = Bench(folder, **options)
+    try:
+        yield opened
+    finally:
+        opened.close()
