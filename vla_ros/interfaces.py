@@ -113,12 +113,14 @@ class EncodedCommand:
     A command as the policy reads it.
 
     ``stamp_ns`` is the command's identity; ``tokens`` (n, d) float32 are its encoded tokens.
-    No tokens (n = 0) means: no task, hold.
+    No tokens (n = 0) means: no task, hold. ``pieces`` are the n pieces of words that were encoded,
+    as the encoder read them and not as they were typed; () where nobody told.
     """
 
     text: str
     stamp_ns: int
     tokens: NDArray[np.float32]
+    pieces: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -190,3 +192,6 @@ class TextEncoder(Protocol):
     """Anything that turns normalised text into token features (n, d) float32."""
 
     def encode(self, text: str) -> NDArray[np.float32]: ...
+
+    def pieces(self, text: str) -> tuple[str, ...]:
+        """Return what each of the n tokens stands for, for people to see."""

@@ -20,6 +20,9 @@ class CountingEncoder:
         self.calls += 1
         return np.array([[len(word), 0.0, 1.0] for word in text.split()], np.float32)
 
+    def pieces(self, text):
+        return tuple(text.replace('crimson', 'red').split())
+
 
 @pytest.fixture
 def encoder():
@@ -54,6 +57,12 @@ def test_the_same_text_again_is_a_new_command_but_is_not_encoded_again(say, enco
     assert encoder.calls == 1
 
 
+def test_the_words_as_they_were_read_travel_with_the_command(say):
+    command = say('pick the crimson ball')
+    assert command.text == 'pick the crimson ball'
+    assert command.pieces == ('pick', 'the', 'red', 'ball')
+
+
 @pytest.mark.parametrize('text', ['', '   ', 'stop', 'STOP!', 'pick\x1b[2J', 'x' * 65, '\ufffd'])
 def test_nothing_to_do_and_nothing_acceptable_mean_hold(say, text):
     say('pick the ball')
@@ -72,7 +81,7 @@ def test_the_newest_command_reaches_who_joins_later(say, graph):
     say('pick the ball')
     late = graph.listen(wiring.COMMAND_EMBEDDING)
     graph.until(lambda: late)
-    assert late[0].header.frame_id == 'pick the ball'
+    assert command_from_message(late[0]).text == 'pick the ball'
 
 
 def test_rejected_commands_are_counted_by_reason(say, graph):

@@ -124,6 +124,17 @@ def test_a_command_comes_back_unchanged():
     np.testing.assert_array_equal(back.tokens, tokens)
 
 
+def test_the_pieces_of_a_command_travel_with_it():
+    command = EncodedCommand('grab', 7, np.ones((3, 2), np.float32), ('[CLS]', 'grab', '[SEP]'))
+    back = command_from_message(command_to_message(command))
+    assert (back.text, back.pieces) == ('grab', ('[CLS]', 'grab', '[SEP]'))
+
+
+def test_pieces_that_are_not_those_of_the_tokens_are_left_out():
+    command = EncodedCommand('grab', 7, np.ones((3, 2), np.float32), ('grab', 'it'))
+    assert command_from_message(command_to_message(command)).pieces == ()
+
+
 @pytest.mark.parametrize('width', [0, 6])
 def test_a_command_without_tokens_comes_back_empty(width):
     tokens = np.zeros((0, width), np.float32)

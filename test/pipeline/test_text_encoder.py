@@ -63,6 +63,12 @@ def test_features_are_those_of_the_reference(encoder, index):
     np.testing.assert_allclose(features, REFERENCE[f'features_{index}'], rtol=0, atol=1e-4)
 
 
+def test_the_pieces_are_those_of_the_words_as_read_one_a_token(encoder):
+    pieces = encoder.pieces('grab the crimson orb')
+    assert pieces == ('[CLS]', 'grab', 'the', 'red', 'ball', '[SEP]')
+    assert len(encoder.encode('grab the crimson orb')) == len(pieces)
+
+
 def test_encoder_tells_what_policies_pin(encoder):
     assert (encoder.id, encoder.width, len(encoder.sha256)) == ('all-MiniLM-L6-v2', 384, 64)
 

@@ -57,20 +57,21 @@ class CommandNode(Node):
         now_ns = self.get_clock().now().nanoseconds
         self._received += 1
         text, tokens = '', NO_TOKENS
+        pieces: tuple[str, ...] = ()
         try:
             if not is_stop(message.data):
                 text = normalise(message.data, self._params.max_bytes)
-                tokens = self._encode(text)
+                tokens, pieces = self._encode(text), self._encoder.pieces(text)
             self.get_logger().info(f'command: {printable(text)}' if text else 'command: hold')
         except CommandError as error:
             self._rejected[error.reason] += 1
-            text, tokens = '', NO_TOKENS
+            text, tokens, pieces = '', NO_TOKENS, ()
             self.get_logger().warning(
                 f'rejected, holding ({error.reason}): {error}', throttle_duration_sec=1.0
             )
         # Each is a command of its own, whatever its text and the clock.
         stamp_ns = max(now_ns, self._newest.stamp_ns + 1)
-        self._newest = EncodedCommand(text=text, stamp_ns=stamp_ns, tokens=tokens)
+        self._newest = EncodedCommand(text, stamp_ns, tokens, pieces)
         self._embedding.publish(command_to_message(self._newest))
 
     def _encode(self, text: str) -> NDArray[np.float32]:

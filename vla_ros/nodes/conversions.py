@@ -130,17 +130,26 @@ def raw_from_message(message: Image) -> RawImage:
 
 
 def command_to_message(command: EncodedCommand) -> Image:
-    """Return the tokens as 32FC1; the header holds the command's identity and text."""
+    """
+    Return the tokens as 32FC1; the header holds the command's identity and text.
+
+    Where the pieces are known they stand below the text, on a line of their own.
+    """
     tokens = np.asarray(command.tokens, dtype=np.float32)
-    return _image_message(tokens, '32FC1', header(command.stamp_ns, command.text))
+    lines = [command.text, *([' '.join(command.pieces)] if command.pieces else [])]
+    return _image_message(tokens, '32FC1', header(command.stamp_ns, '\n'.join(lines)))
 
 
 def command_from_message(message: Image) -> EncodedCommand:
     """Return the command; raises ValueError if the message is no matrix of floats."""
+    text, _, below = message.header.frame_id.partition('\n')
+    tokens, pieces = _floats(message), tuple(below.split(' '))
     return EncodedCommand(
-        text=message.header.frame_id,
+        text=text,
         stamp_ns=to_ns(message.header.stamp),
-        tokens=_floats(message),
+        tokens=tokens,
+        # Others cannot be told apart: better none than those of other tokens.
+        pieces=pieces if below and len(pieces) == len(tokens) else (),
     )
 
 

@@ -168,7 +168,7 @@ COMMAND_EMBEDDING = Topic(
     'command',
     'inference, pose, marker',
     '32FC1, height = tokens, width = features; stamp = identity of the command, frame_id = its '
-    'text; height 0 = no task',
+    'text and, on a second line, what each token stands for; height 0 = no task',
 )
 ACTION_CHUNK = Topic(
     'vla/action_chunk',

@@ -56,6 +56,10 @@ class TorchTextEncoder:
         """Return (n, width), the features of at most MAX_TOKENS tokens."""
         return self.encode_all([text])[0]
 
+    def pieces(self, text: str) -> tuple[str, ...]:
+        """Return the pieces of words (n,) that ``encode`` encodes, rare words replaced."""
+        return tuple(self._tokenizer.encode(self._lexicon.plain(text)).tokens)
+
     def encode_all(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Return what ``encode`` does for each text; many at once take less time."""
         ids = [self._tokenizer.encode(self._lexicon.plain(text)).ids for text in texts]
