@@ -60,6 +60,26 @@ def hostile_images(tally: Tally, size: int) -> None:
     tally.expect(min(passed, refused) > 0.02 * size, f'vacuous: {passed}, {refused}')
 
 
+@promise('C1.files', 'a damaged JPEG or PNG is decoded to its size or refused', 200, 10_000)
+def damaged_pictures(tally: Tally, size: int) -> None:
+    import cv2
+
+    picture = tally.rng.integers(0, 256, size=(24, 32, 3), dtype=np.uint8)
+    files = [cv2.imencode(suffix, picture)[1].tobytes() for suffix in ('.png', '.jpg')]
+    passed = refused = 0
+    for i in range(size):
+        data = mutate(files[i % 2], tally.rng) if tally.rng.random() < 0.8 else files[i % 2]
+        try:
+            decoded = images.decode_compressed('jpeg', data, MAX_IMAGE_BYTES)
+            right = decoded.ndim == 3 and decoded.nbytes <= 3 * MAX_IMAGE_BYTES
+            tally.expect(right, f'became {decoded.shape}')
+            passed += 1
+        except ImageError:
+            tally.tried += 1
+            refused += 1
+    tally.need_both(passed, refused)
+
+
 #: What breaks text handling, put together at random.
 PIECES = (
     *('pick up', 'the red block', 'stop', 'STOP', ' ', '\t', '\n', '\r\n', '\0', '\x1b[2J'),

@@ -50,6 +50,8 @@ from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.session import Rules, State
 
 STATUS_PERIOD_S = 0.5
+#: How often to look for second publishers.
+LOOK_PERIOD_S = 0.2
 LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
 
 P = TypeVar('P')
@@ -86,7 +88,8 @@ class PoseNode(Node):
         wiring.ENABLE.serve(self, self._on_enable)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / self._limits.rate_hz, self._tick, clock=steady)
-        self.create_timer(STATUS_PERIOD_S, self._look_around, clock=steady)
+        self.create_timer(LOOK_PERIOD_S, self._look_around, clock=steady)
+        self.create_timer(STATUS_PERIOD_S, self._publish_status, clock=steady)
         report_health(self, self._report.health)
 
     def _now(self) -> Instant:
@@ -167,7 +170,6 @@ class PoseNode(Node):
         if rival and rival != self._controller.rival:
             self.get_logger().error(f'{rival}: the robot is held while both are there')
         self._controller.rival = rival
-        self._publish_status()
 
     def _remember(self) -> None:
         """Keep the e-stop's latch beyond the end of this process."""
