@@ -2,7 +2,7 @@
 Where the policy looks: attention over image cells as colours, points on the table and pictures.
 
 Everything here is bounded and finite whatever the attention holds: NaN, infinite and negative
-weights count as none.
+weights count as none. Which word it is of say ``words`` and ``look``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from vla_ros.geometry import Array
 from vla_ros.interfaces import CameraModel
 
-#: A finer grid is summed in blocks, so that one message or picture stays small.
-MAX_CELLS = 2000
+#: A finer grid is made coarser, so that one message or picture stays small.
+MAX_CELLS = 1600
 #: A cell seen near the horizon would lie anywhere; farther than this it is left out.
 MAX_RANGE_M = 3.0
 #: Opacity of the heaviest cell.
@@ -49,19 +49,27 @@ _INFERNO = np.array(
 )
 
 
+def usable(attention: ArrayLike) -> Array:
+    """
+    Return the planes (n, gh, gw) with 0 for NaN, infinite and negative weights.
+
+    Raises ValueError for another shape or no cells.
+    """
+    planes = np.asarray(attention, dtype=np.float64)
+    if planes.ndim != 3 or planes.size == 0:
+        raise ValueError(f'attention has shape {planes.shape}, not (tokens, rows, columns)')
+    largest = 1e300 / planes.size  # so that every sum is finite
+    return np.clip(np.where(np.isfinite(planes), planes, 0.0), 0.0, largest)
+
+
 def cell_weights(attention: ArrayLike) -> Array:
     """
     Return the attention (gh, gw) of all tokens together, summing to one.
 
     ``attention`` is (n, gh, gw). Without any weight it is uniform. At most ``MAX_CELLS`` cells:
-    larger grids are summed in square blocks. Raises ValueError for another shape or no cells.
+    larger grids are summed in blocks. Raises ValueError for another shape or no cells.
     """
-    planes = np.asarray(attention, dtype=np.float64)
-    if planes.ndim != 3 or planes.size == 0:
-        raise ValueError(f'attention has shape {planes.shape}, not (tokens, rows, columns)')
-    largest = 1e300 / planes.size  # so that the sum is finite
-    usable = np.where(np.isfinite(planes), planes, 0.0)
-    total = _in_blocks(np.clip(usable, 0.0, largest).sum(axis=0))
+    total = _in_blocks(usable(attention).sum(axis=0))
     peak = total.max()
     if not peak > 0.0:
         return np.full(total.shape, 1.0 / total.size)
@@ -150,6 +158,12 @@ def table_cells(
     return centres, (float(size[0]), float(size[1]))
 
 
+#: Of 256 shares: colour times opacity in 0..255 (256, 3), and what shines through (256, 1).
+_RGBA = colours(np.linspace(0.0, 1.0, 256)).astype(np.float32)
+_HEAT = 255.0 * _RGBA[:, :3] * _RGBA[:, 3:]
+_THROUGH = 1.0 - _RGBA[:, 3:]
+
+
 def overlay(image: NDArray[np.uint8], weights: Array, min_side_px: int = 384) -> NDArray[np.uint8]:
     """
     Return ``image`` (h, w, 3) RGB under a smooth heat map of ``weights`` (gh, gw).
@@ -159,22 +173,20 @@ def overlay(image: NDArray[np.uint8], weights: Array, min_side_px: int = 384) ->
     height, width = image.shape[:2]
     scale = max(1, math.ceil(min_side_px / min(height, width)))
     size = (width * scale, height * scale)
-    large = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    large = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     heat = cv2.resize(relative(weights).astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
-    table = colours(np.linspace(0.0, 1.0, 256)).astype(np.float32)
-    heat_colours = table[np.clip(heat * 255.0, 0.0, 255.0).astype(np.uint8)]
-    alpha = heat_colours[..., 3:]
-    mixed = large * (1.0 - alpha) + 255.0 * heat_colours[..., :3] * alpha
-    return np.clip(mixed, 0.0, 255.0).astype(np.uint8)
+    level = np.clip(heat * 255.0, 0.0, 255.0).astype(np.uint8)
+    return (large * _THROUGH[level] + _HEAT[level]).astype(np.uint8)
 
 
 def _in_blocks(total: Array) -> Array:
-    """Return sums over square blocks, just large enough to leave ``MAX_CELLS``."""
+    """Return the sums over blocks of equal area, few enough to be ``MAX_CELLS``."""
     rows, columns = total.shape
-    side = 1
-    while math.ceil(rows / side) * math.ceil(columns / side) > MAX_CELLS:
-        side += 1
-    if side == 1:
+    share = math.sqrt(MAX_CELLS / total.size)
+    if share >= 1.0:
         return total
-    padded = np.pad(total, ((0, -rows % side), (0, -columns % side)))
-    return padded.reshape(-(-rows // side), side, -(-columns // side), side).sum(axis=(1, 3))
+    fewer_rows = min(max(1, int(rows * share)), MAX_CELLS)
+    # A long and narrow grid must not stay too long.
+    fewer_columns = min(max(1, int(columns * share)), MAX_CELLS // fewer_rows)
+    area = total.size / (fewer_rows * fewer_columns)
+    return area * cv2.resize(total, (fewer_columns, fewer_rows), interpolation=cv2.INTER_AREA)
