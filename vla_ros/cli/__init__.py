@@ -29,9 +29,11 @@ COMMANDS = {
     'up': 'start the nodes and keep them running: up sim, up robot',
     'say': 'give the running robot a command',
     'status': 'show what the running robot does',
+    'viz': 'show the running robot on a live page for any browser',
     'reset': 'start a new scene, or release the e-stop',
     'expert': 'run the scripted expert and count its successes',
     'demos': 'let the scripted expert make demonstrations',
+    'lexicon': 'make the file of rare words and plainer ones from WordNet',
     'train': 'train a policy from the expert and export it',
     'eval': 'measure how often a policy succeeds',
 }

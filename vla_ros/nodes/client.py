@@ -171,9 +171,13 @@ class Client:
         missing = [what for what, sign in signs.items() if not sign()]
         raise TimeoutError(f'after {timeout_s:.0f} s there is still no {", ".join(missing)}')
 
+    def publish(self, text: str) -> None:
+        """Publish a command and wait for nothing; enough for those that stay."""
+        self._commands.publish(String(data=text))
+
     def say(self, text: str) -> None:
         """Publish a command once; it is received by all who listen when this returns."""
-        self._commands.publish(String(data=text))
+        self.publish(text)
         # Reliable delivery is told by the writer's acknowledgements where the middleware has them.
         self._commands.wait_for_all_acked(rclpy.duration.Duration(seconds=ACKNOWLEDGE_S))
 
@@ -185,25 +189,31 @@ class Client:
         """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            self._commands.publish(String(data='stop'))
+            self.publish('stop')
             if self.wait(lambda: self.status.reason in ('stopped', 'estop'), timeout_s=0.1):
                 return True
         self.wait_status(timeout_s=0.1)
         return False
 
+    def service(self, service: wiring.ServiceName) -> Any:
+        """Return an rclpy client of a node's service, which lasts as long as this one."""
+        name = service.name.replace('~', f'{self.namespace.rstrip("/")}/{service.server}')
+        return self._node.create_client(service.type, name)
+
     def call(
         self, service: wiring.ServiceName, request: Any = None, timeout_s: float = 5.0
     ) -> Any:
         """Return the response of a node's service; raises ConfigurationError without any."""
-        name = service.name.replace('~', f'{self.namespace.rstrip("/")}/{service.server}')
         kind: Any = service.type
-        client = self._node.create_client(kind, name)
+        client = self.service(service)
         try:
             if self.wait(client.service_is_ready, timeout_s):
                 future = client.call_async(kind.Request() if request is None else request)
                 if self.wait(future.done, timeout_s):
                     return future.result()
-            raise ConfigurationError(f'nobody answers on {name}: is the {service.server} node up?')
+            raise ConfigurationError(
+                f'nobody answers on {client.srv_name}: is the {service.server} node up?'
+            )
         finally:
             self._node.destroy_client(client)
 

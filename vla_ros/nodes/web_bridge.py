@@ -1,0 +1,216 @@
+"""
+The live page's side of the graph: what browsers are shown, and what they ask for.
+
+Subscribes: vla/image, camera/image_raw (if small), vla/attention, vla/command_embedding,
+vla/action_chunk, robot_action, robot_pose, gripper_state, vla/status, sim/state
+Publishes: natural_language_command
+Calls: the pose node's ~/estop, ~/reset, ~/cancel and the sim node's ~/reset
+
+Nothing is drawn while nobody looks.
+"""
+
+from __future__ import annotations
+
+from collections import deque, OrderedDict
+from collections.abc import Callable, Mapping
+import time
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Float32
+from trajectory_msgs.msg import JointTrajectory
+
+from vla_ros.interfaces import EncodedCommand
+from vla_ros.nodes import wiring
+from vla_ros.nodes.client import Client
+from vla_ros.nodes.conversions import (
+    attention_from_message,
+    chunk_from_message,
+    command_from_message,
+    pose_from_message,
+    raw_from_message,
+    to_ns,
+)
+from vla_ros.pipeline.image import decode_rgb
+from vla_ros.web.history import History
+from vla_ros.web.server import LiveServer, Wish
+from vla_ros.web.snapshot import Look, policy_crop, snapshot, View
+from vla_ros.web.words import WordReader
+
+RATE_HZ = 10.0
+#: Larger raw frames would cost the graph more than they show: then what the policy saw is shown.
+MAX_RAW_PIXELS = 320 * 240
+MAX_IMAGE_BYTES = 16_000_000
+#: Frames that wait for their attention.
+KEPT_FRAMES = 16
+#: Without a newer one for so long, a chunk or an attention is over.
+FRESH_S = 0.6
+
+BUTTONS: Mapping[str, wiring.ServiceName] = {
+    'estop': wiring.ESTOP,
+    'reset': wiring.RESET,
+    'cancel': wiring.CANCEL,
+    'scene': wiring.SIM_RESET,
+}
+
+
+class WebBridge:
+    """Shows the graph of ``user`` to the browsers of ``server`` and does what they ask for."""
+
+    def __init__(self, user: Client, server: LiveServer, words: WordReader) -> None:
+        self._user, self._server, self._words = user, server, words
+        self._view = View()
+        self._history = History()
+        self._frames: OrderedDict[int, Image] = OrderedDict()
+        self._raw_frames: OrderedDict[int, Image] = OrderedDict()
+        self._command: EncodedCommand | None = None
+        self._attention: Image | None = None
+        self._heard_s: dict[str, float] = {}
+        self._takes_raw = False
+        # Made now: an e-stop does not wait for discovery.
+        self._services = {name: user.service(service) for name, service in BUTTONS.items()}
+        self._calls: deque[Any] = deque(maxlen=len(BUTTONS) * 4)
+        self._watch(user)
+
+    def _watch(self, user: Client) -> None:
+        user.watch(wiring.CAMERA_INFO, self._on_camera_info)
+        user.watch(wiring.IMAGE, lambda m: _keep(self._frames, m))
+        user.watch(wiring.ATTENTION, self._on_attention)
+        user.watch(wiring.COMMAND_EMBEDDING, self._on_command)
+        user.watch(wiring.ACTION_CHUNK, self._on_chunk)
+        user.watch(wiring.ROBOT_ACTION, self._on_target)
+        user.watch(wiring.ROBOT_POSE, self._on_robot_pose)
+        user.watch(wiring.GRIPPER_STATE, self._on_gripper)
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Show and obey until ``until`` says so or Ctrl-C."""
+        due_s, statuses = 0.0, 0
+        while not until():
+            self._user.wait(lambda: not self._server.wishes.empty(), 1.0 / RATE_HZ)
+            while not self._server.wishes.empty():
+                self._obey(self._server.wishes.get())
+            if self._user.status_count != statuses:
+                statuses = self._user.status_count
+                self._heard('status')
+                self._history.note(self._user.status.values)
+            if self._server.viewers and time.monotonic() >= due_s:
+                due_s = time.monotonic() + 0.8 / RATE_HZ
+                self._server.publish(snapshot(self._look_around()))
+
+    def _obey(self, wish: Wish) -> None:
+        if wish.say is not None:
+            self._user.publish(wish.say)
+        elif wish.press is not None:
+            if wish.press == 'scene':  # a task in the old scene is over
+                self._call('cancel', lambda *_: None)
+            self._call(wish.press, lambda *told: self._server.answer(wish.viewer, *told))
+
+    def _call(self, name: str, tell: Callable[[str, bool], None]) -> None:
+        service, client = BUTTONS[name], self._services[name]
+        if not client.service_is_ready():
+            tell(f'{name}: the {service.server} node does not answer', False)
+            return
+        kind: Any = service.type
+        future = client.call_async(kind.Request())
+        self._calls.append(future)  # or it would be collected before its answer
+        future.add_done_callback(
+            lambda done: tell(f'{name}: {done.result().message}', done.result().success)
+        )
+
+    def _look_around(self) -> View:
+        view = self._view
+        view.look = self._look()
+        view.status = self._user.status.values
+        view.status_age_s = self._age_s('status')
+        view.scene = self._user.sim_state
+        view.history = self._history.entries()
+        if self._age_s('chunk') > FRESH_S:
+            view.chunk = None
+        return view
+
+    def _look(self) -> Look | None:
+        """Return a frame with the attention over that very frame, else the newest frame alone."""
+        stamp_ns, planes = self._planes()
+        policy, raw = self._frames, self._raw_frames
+        if stamp_ns not in policy and stamp_ns not in raw:
+            planes, stamp_ns = None, next(reversed(raw or policy), 0)
+        image = self._picture(stamp_ns)
+        if image is None:
+            return None
+        if planes is None or self._command is None:
+            return Look(image)
+        return Look(image, planes, self._words.words(self._command.text, len(planes)))
+
+    def _planes(self) -> tuple[int, NDArray[np.float32] | None]:
+        message, command = self._attention, self._command
+        if message is None or command is None or self._age_s('attention') > FRESH_S:
+            return 0, None
+        stamp_ns = to_ns(message.header.stamp)
+        if command.is_empty or stamp_ns < command.stamp_ns:
+            return 0, None  # it belongs to the words of the command before
+        try:
+            return stamp_ns, attention_from_message(message, len(command.tokens))
+        except ValueError:
+            return 0, None
+
+    def _picture(self, stamp_ns: int) -> NDArray[np.uint8] | None:
+        """Return the frame of that stamp as the policy sees it, from the finer picture if any."""
+        raw, small = self._raw_frames.get(stamp_ns), self._frames.get(stamp_ns)
+        size = next(reversed(self._frames.values()), None)
+        try:
+            if raw is not None and size is not None:
+                image = decode_rgb(raw_from_message(raw), MAX_IMAGE_BYTES)
+                return policy_crop(image, size.width, size.height)
+            if small is not None:
+                return decode_rgb(raw_from_message(small), MAX_IMAGE_BYTES)
+        except ValueError:
+            pass
+        return None
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        if not self._takes_raw and 0 < message.width * message.height <= MAX_RAW_PIXELS:
+            self._takes_raw = True
+            self._user.watch(wiring.IMAGE_RAW, lambda m: _keep(self._raw_frames, m))
+
+    def _on_attention(self, message: Image) -> None:
+        self._attention = message
+        self._heard('attention')
+
+    def _on_command(self, message: Image) -> None:
+        try:
+            self._command = command_from_message(message)
+        except ValueError:
+            self._command = None
+        self._attention = self._view.chunk = None
+
+    def _on_chunk(self, message: JointTrajectory) -> None:
+        try:
+            self._view.chunk = chunk_from_message(message)
+        except ValueError:
+            self._view.chunk = None
+        self._heard('chunk')
+
+    def _on_target(self, message: PoseStamped) -> None:
+        self._view.target = pose_from_message(message)
+
+    def _on_robot_pose(self, message: PoseStamped) -> None:
+        self._view.measured = pose_from_message(message)
+
+    def _on_gripper(self, message: Float32) -> None:
+        self._view.gripper = message.data
+
+    def _heard(self, what: str) -> None:
+        self._heard_s[what] = time.monotonic()
+
+    def _age_s(self, what: str) -> float:
+        return time.monotonic() - self._heard_s.get(what, -1e9)
+
+
+def _keep(frames: OrderedDict[int, Image], message: Image) -> None:
+    if len(message.data) <= MAX_IMAGE_BYTES:
+        frames[to_ns(message.header.stamp)] = message
+    while len(frames) > KEPT_FRAMES:
+        frames.popitem(last=False)
