@@ -3,13 +3,14 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo up test faults lint train eval docs clean
+.PHONY: demo up viz test faults lint train eval docs clean
 
-demo: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros demo $(ARGS)
+demo: ; @$(PYTHON) bootstrap.py $(if $(findstring --web,$(ARGS)),viz) && $(BIN)/vla-ros demo $(ARGS)
+viz: ; @$(PYTHON) bootstrap.py viz && $(BIN)/vla-ros viz $(ARGS)
 up: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros up sim $(ARGS)
-test: ; @$(PYTHON) bootstrap.py test train && $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+test: ; @$(PYTHON) bootstrap.py test train viz record && $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 faults: ; @$(PYTHON) bootstrap.py test train && PYTHONPATH=.:test:$$PYTHONPATH $(BIN)/python -m faults.campaign $(ARGS)
-lint: ; @$(PYTHON) bootstrap.py test train dev && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
+lint: ; @$(PYTHON) bootstrap.py test train viz record dev && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
 train: ; @$(PYTHON) bootstrap.py train && $(BIN)/vla-ros train $(ARGS)
 eval: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros eval $(ARGS)
 docs: ; @$(PYTHON) bootstrap.py && $(BIN)/python docs/generate.py $(ARGS)

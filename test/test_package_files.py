@@ -109,7 +109,8 @@ def test_share_holds_all_config_and_launch_files_and_the_ament_marker(setup_argu
 def test_the_shipped_data_is_inside_the_package(setup_arguments):
     patterns = setup_arguments['package_data']['vla_ros']
     found = {p for pattern in patterns for p in (ROOT / 'vla_ros').glob(pattern) if p.is_file()}
-    shipped = {p for p in (ROOT / 'vla_ros' / 'data').rglob('*') if p.is_file()}
+    files = {p for p in (ROOT / 'vla_ros').rglob('*') if p.is_file()}
+    shipped = {p for p in files if p.suffix not in ('.py', '.pyc')}
     assert found == shipped
 
 

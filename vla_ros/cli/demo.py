@@ -18,6 +18,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from vla_ros.bringup import Options
+from vla_ros.cli.viz import live_page
 from vla_ros.errors import ConfigurationError
 from vla_ros.supervisor import running, Supervisor
 
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, default=Path('out/demo'), help='folder for pictures')
     parser.add_argument('--policy-path', default='', help='another policy than the shipped one')
     parser.add_argument('--animation', type=Path, help='also write the film as a GIF there')
+    parser.add_argument('--web', action='store_true', help='also serve the live page: vla-ros viz')
     parser.add_argument('--verbose', action='store_true', help='show what the nodes log')
 
 
@@ -93,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     )
     started = time.monotonic()
     print('starting the simulated robot and the nodes', flush=True)
-    with running('sim', options) as graph:
+    with running('sim', options) as graph, live_page(args.web):
         outcomes, takes = _give_commands(graph, args.seed, started)
     _write(args, outcomes, takes)
     obeyed = sum(outcome.obeyed for outcome in outcomes)

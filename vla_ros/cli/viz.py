@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def beside(wanted: bool) -> Iterator[None]:
+def live_page(wanted: bool) -> Iterator[None]:
     """Serve the page in a process of its own while the block runs, if ``wanted``."""
     if not wanted:
         yield
