@@ -80,6 +80,7 @@ setup(
         share('launch', '*.launch.py'),
         share('config', '*.yaml', '*.xml', '*.rviz'),
         share('config/train', '*.yaml'),
+        share('config/sros2', '*.xml'),
     ],
     zip_safe=False,
     install_requires=['numpy', 'PyYAML'],

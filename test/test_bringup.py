@@ -138,7 +138,7 @@ def test_arguments_are_what_ros_reads():
     )
     assert spec.ros_arguments() == [
         '--ros-args',
-        *('--log-level', 'warn'),
+        *('--log-level', 'warn', '--enclave', '/vla_ros/pose'),
         *('-r', '__node:=pose', '-r', '__ns:=/arm', '-r', 'robot_pose:=tcp'),
         *('--params-file', '/x.yaml'),
         *('-p', 'rate_hz:=50.0', '-p', 'name:=' + json.dumps('a "b"'), '-p', 'on:=true'),

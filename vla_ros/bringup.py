@@ -118,13 +118,18 @@ class NodeSpec:
         """Return the Python module of a node of this package."""
         return f'vla_ros.nodes.{self.executable}'
 
+    @property
+    def enclave(self) -> str:
+        """Return the node's own in the SROS2 policy; without security it means nothing."""
+        return f'/vla_ros/{self.name}'
+
     def ros_arguments(self) -> list[str]:
         """Return the command line after the executable, as ROS 2 reads it."""
         remaps = [('__node', self.name), ('__ns', self.namespace or '/'), *self.remaps]
         return [
             *self.arguments,
             '--ros-args',
-            *('--log-level', self.log_level),
+            *('--log-level', self.log_level, '--enclave', self.enclave),
             *_flags('-r', (f'{old}:={new}' for old, new in remaps)),
             *_flags('--params-file', map(str, self.parameter_files)),
             *_flags(

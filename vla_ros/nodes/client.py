@@ -21,6 +21,7 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -30,6 +31,8 @@ from vla_ros.domain import domain_id
 from vla_ros.errors import ConfigurationError
 from vla_ros.nodes import wiring
 
+#: Of the SROS2 policy; without security it means nothing.
+ENCLAVE = '/vla_ros/operator'
 #: After discovery, until a command was surely received.
 ACKNOWLEDGE_S = 2.0
 
@@ -79,7 +82,11 @@ class Client:
         self.namespace = '/' + namespace.strip('/')
         self._context = Context()
         # Signals stay Python's: Ctrl-C raises KeyboardInterrupt wherever the user waits.
-        rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(
+            args=['--ros-args', '--enclave', ENCLAVE],
+            context=self._context,
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
         self._node = Node(
             f'client_{os.getpid()}',
             namespace=self.namespace,
@@ -87,6 +94,8 @@ class Client:
             use_global_arguments=False,
             enable_rosout=False,
             start_parameter_services=False,
+            # A service by the name of each process would need a key of its own (Jazzy and later).
+            parameter_overrides=[Parameter('start_type_description_service', value=False)],
         )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)

@@ -56,7 +56,7 @@ def _node(spec: NodeSpec, additions: Mapping[str, str]) -> Node:
         ],
         remappings=list(spec.remaps),
         arguments=list(spec.arguments),
-        ros_arguments=['--log-level', spec.log_level],
+        ros_arguments=['--log-level', spec.log_level, '--enclave', spec.enclave],
         additional_env=dict(additions),
         output='screen',
         respawn=spec.respawn,
