@@ -15,10 +15,11 @@ import json
 from pathlib import Path
 import re
 
-from vla_ros.errors import ConfigurationError
+from vla_ros.pipeline.strict_json import read_json
 
 #: Before these a thing stands for its colour, as in 'the banana coloured block'.
 _COLOURED = ('coloured', 'colored')
+_MARKS = '.,;:!?"\')'
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Lexicon:
         word, mark = re.fullmatch(r'(.*?)([^\w]*)', words[i], re.DOTALL).groups()  # type: ignore[union-attr]
         key = word.lower()
         following = words[i + 1].lower() if i + 1 < len(words) and not mark else ''
-        if key in self.colours and following not in self._plain_colours:  # teal blue is a blue
+        # Teal blue is a blue.
+        if key in self.colours and following.rstrip(_MARKS) not in self._plain_colours:
             return self.colours[key] + mark
         if key in self.things and following.startswith(_COLOURED):
             return self.things[key] + mark
@@ -68,7 +70,4 @@ NO_LEXICON = Lexicon({}, {}, {})
 
 def read_lexicon_file(path: Path) -> Lexicon:
     """Return the lexicon in a file; raises ConfigurationError if it is none."""
-    try:
-        return Lexicon(**json.loads(path.read_text(encoding='utf-8')))
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigurationError(f'{path}: no lexicon can be read from it ({error})') from error
+    return read_json(Lexicon, path, 'write it with vla-ros lexicon')

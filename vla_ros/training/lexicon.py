@@ -49,10 +49,11 @@ def read_lexicon(wordnet: Path) -> Lexicon:
     try:
         nouns, adjectives = _senses(wordnet, 'noun'), _senses(wordnet, 'adj')
         noun_index, adjective_index = _index(wordnet, 'noun'), _index(wordnet, 'adj')
-    except OSError as error:
+    except (OSError, ValueError, IndexError) as error:
         raise ConfigurationError(
             f'{wordnet}: no WordNet 3 ({error}); give the folder with data.noun and index.noun'
         ) from error
+    senses = nouns | adjectives
     colours, things, shapes = {}, {}, {}
     known = vocabulary()
     shape_words = {
@@ -67,7 +68,7 @@ def read_lexicon(wordnet: Path) -> Lexicon:
         named = [s for s in as_adjective if 'color' in s.definition] + [
             s for s in as_noun if _is_colour(s, nouns)
         ]
-        if colour := _told(_COLOURS, word, named, nouns | adjectives):
+        if colour := _told(_COLOURS, word, named, senses):
             colours[word] = colour
         elif colour := _told(_COLOURS, word, in_file, {}):
             things[word] = colour
