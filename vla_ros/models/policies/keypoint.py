@@ -118,6 +118,8 @@ class KeypointPolicy(nn.Module):
     #: Pixels of the image by cell of the attention, each way.
     stride = ConvMap.stride
 
+    min_certainty: Tensor
+    min_presence: Tensor
     names_zone: Tensor
     near: Tensor
     xy: Tensor
