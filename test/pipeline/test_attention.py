@@ -1,4 +1,4 @@
-"""Attention as weights, colours, table points and pictures."""
+"""Attention as weights, colours and pictures."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -6,22 +6,7 @@ from hypothesis.extra import numpy as hnp
 import numpy as np
 import pytest
 
-from vla_ros.geometry import Pose, quaternion_from_axis_angle
-from vla_ros.interfaces import CameraModel
 from vla_ros.pipeline import attention as looks
-
-#: One metre above the table at (0.4, 0, 1), looking straight down, image up = base x.
-CAMERA = CameraModel(
-    width=96,
-    height=96,
-    fx=96.0,
-    fy=96.0,
-    cx=47.5,
-    cy=47.5,
-    base_from_camera=Pose.from_matrix(
-        [[0, -1, 0, 0.4], [-1, 0, 0, 0], [0, 0, -1, 1], [0, 0, 0, 1]]
-    ),
-)
 
 
 def spot(row: int, column: int, shape=(24, 24)) -> np.ndarray:
@@ -95,43 +80,6 @@ def test_heavier_cells_are_brighter_and_more_opaque():
     assert (np.diff(luminance) > 0.0).all()
     assert (np.diff(rgba[:, 3]) > 0.0).all()
     assert looks.colours(np.nan).tolist() == looks.colours(0.0).tolist()
-
-
-def test_the_middle_of_the_grid_looks_at_the_table_below_the_camera():
-    point = looks.on_table([11.5], [11.5], (24, 24), CAMERA, 0.0)
-    assert point == pytest.approx(np.array([[0.4, 0.0, 0.0]]))
-
-
-def test_a_cell_lies_on_the_table_where_the_camera_sees_its_pixels():
-    ball = np.array([[0.5, 0.2, 0.0]])
-    u, v = CAMERA.project(ball)[0]
-    cell = (v + 0.5) / 4 - 0.5, (u + 0.5) / 4 - 0.5
-    assert looks.on_table([cell[0]], [cell[1]], (24, 24), CAMERA, 0.0) == pytest.approx(ball)
-
-
-def test_table_cells_tile_the_view():
-    centres, size = looks.table_cells((24, 24), CAMERA, 0.0)
-    assert centres.shape == (576, 3)
-    assert size == pytest.approx((1 / 24, 1 / 24))
-    assert centres[0] == pytest.approx((0.4 + 11.5 / 24, 11.5 / 24, 0.0))
-
-
-def test_cells_above_the_horizon_have_no_place_on_the_table():
-    level = CameraModel(
-        96, 96, 96.0, 96.0, 47.5, 47.5,
-        Pose.of((0.0, 0.0, 0.5), quaternion_from_axis_angle((1, 0, 0), -np.pi / 2)),
-    )  # fmt: skip
-    centres, _ = looks.table_cells((24, 24), level, 0.0)
-    seen = np.isfinite(centres).all(axis=1).reshape(24, 24)
-    assert not seen[:12].any()
-    assert seen[20:].all()
-
-
-def test_a_camera_that_sees_no_table_gives_cells_without_size():
-    up = CameraModel(96, 96, 96.0, 96.0, 47.5, 47.5, Pose.of((0.0, 0.0, 0.5)))
-    centres, size = looks.table_cells((4, 4), up, 0.0)
-    assert np.isnan(centres).all()
-    assert size == (0.0, 0.0)
 
 
 def test_the_overlay_heats_the_peak_and_leaves_the_rest():

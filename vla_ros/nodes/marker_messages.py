@@ -1,7 +1,8 @@
 """
 What RViz draws: one function a marker, each with its own namespace and a stable id.
 
-Every marker vanishes on its own when nothing renews it. A list that would be empty is None.
+Every marker vanishes on its own when nothing renews it. What would be empty is None. All together
+have at most ``MAX_POINTS`` points.
 """
 
 from __future__ import annotations
@@ -16,39 +17,34 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker
 
 from vla_ros.geometry import Array, Pose, quaternion_to_matrix
-from vla_ros.interfaces import ActionChunk, CameraModel, GRIPPER_CHANNEL, POSE_CHANNELS
+from vla_ros.interfaces import ActionChunk, GRIPPER_CHANNEL, POSE_CHANNELS
 from vla_ros.nodes.conversions import pose_message
-from vla_ros.pipeline import attention as looks
+from vla_ros.pipeline.attention import colours, MAX_CELLS
 
 LIFETIME_S = 1
+MAX_POINTS = 2000
+#: A longer path is drawn through fewer of its points; the rest is left to the fixed shapes.
+MAX_PATH_POINTS = MAX_POINTS - MAX_CELLS - 100
 #: Cells fainter than this share of the heaviest are not drawn.
 FAINT = 0.05
-#: Above the table, or it would flicker in and out of it.
-CELL_HEIGHT_M = 0.002
+CELL_THICKNESS_M = 0.002
 AXIS_LENGTH_M = 0.08
 TEXT_HEIGHT_M = 0.03
 
 _PALETTE = [
-    ColorRGBA(r=r, g=g, b=b, a=a)
-    for r, g, b, a in looks.colours(np.linspace(0.0, 1.0, 256)).tolist()
+    ColorRGBA(r=r, g=g, b=b, a=a) for r, g, b, a in colours(np.linspace(0.0, 1.0, 256)).tolist()
 ]
-_RED, _GREEN, _BLUE = (
-    ColorRGBA(r=r, g=g, b=b, a=1.0)
-    for r, g, b in ((0.9, 0.2, 0.2), (0.2, 0.8, 0.2), (0.2, 0.4, 1.0))
-)
-_WHITE = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+
+
+def _rgb(r: float, g: float, b: float) -> ColorRGBA:
+    return ColorRGBA(r=r, g=g, b=b, a=1.0)
+
+
+_RED, _GREEN, _BLUE = _rgb(0.9, 0.2, 0.2), _rgb(0.2, 0.8, 0.2), _rgb(0.2, 0.4, 1.0)
+_WHITE, _GREY = _rgb(1.0, 1.0, 1.0), _rgb(0.55, 0.6, 0.65)
 _OPEN, _CLOSED = np.array([0.2, 0.9, 0.4]), np.array([1.0, 0.5, 0.1])
-
-
-def attention_markers(
-    header: Header, weights: Array, camera: CameraModel, table_height_m: float
-) -> list[Marker | None]:
-    """Draw the attention (gh, gw) where the camera sees its cells on the table."""
-    shape = weights.shape[0], weights.shape[1]
-    centres, size_m = looks.table_cells(shape, camera, table_height_m)
-    top = looks.on_table(*looks.peak(weights), shape, camera, table_height_m)[0]
-    shares = looks.relative(weights).ravel()
-    return [attention_cells(header, centres, shares, size_m), attention_peak(header, top)]
+_STATE_COLOURS = {'running': _rgb(0.3, 0.9, 0.5), 'succeeded': _rgb(0.3, 0.9, 0.5)}
+_STATE_COLOURS |= {'holding': _rgb(1.0, 0.7, 0.2), 'estopped': _rgb(1.0, 0.25, 0.2)}
 
 
 def attention_cells(
@@ -58,7 +54,7 @@ def attention_cells(
     drawn = np.flatnonzero(np.isfinite(centres).all(axis=1) & (shares >= FAINT))
     if len(drawn) == 0:
         return None
-    scale = (max(size_m[0], 1e-3), max(size_m[1], 1e-3), CELL_HEIGHT_M)
+    scale = (max(size_m[0], 1e-3), max(size_m[1], 1e-3), CELL_THICKNESS_M)
     marker = _marker(header, 'attention', Marker.CUBE_LIST, scale)
     marker.points = _points(centres[drawn])
     marker.colors = [_PALETTE[round(255 * share)] for share in shares[drawn].tolist()]
@@ -80,14 +76,16 @@ def chunk_path(header: Header, chunk: ActionChunk) -> Marker | None:
     path = np.stack([chunk.column(name) for name in POSE_CHANNELS[:3]], axis=1)
     has_gripper = GRIPPER_CHANNEL in chunk.channels
     closed = chunk.column(GRIPPER_CHANNEL) if has_gripper else np.zeros(len(path))
-    usable = np.isfinite(path).all(axis=1) & np.isfinite(closed)
-    if usable.sum() < 2:  # RViz refuses a line of one point
+    usable = np.flatnonzero(np.isfinite(path).all(axis=1) & np.isfinite(closed))
+    if len(usable) < 2:  # RViz refuses a line of one point
         return None
+    if len(usable) > MAX_PATH_POINTS:
+        usable = usable[np.linspace(0, len(usable) - 1, MAX_PATH_POINTS).astype(int)]
     marker = _marker(header, 'action_chunk', Marker.LINE_STRIP, (0.006, 0.0, 0.0))
     marker.points = _points(path[usable])
     share = np.clip(closed[usable], 0.0, 1.0)[:, None]
     mixed = (1.0 - share) * _OPEN + share * _CLOSED
-    marker.colors = [ColorRGBA(r=r, g=g, b=b, a=1.0) for r, g, b in mixed.tolist()]
+    marker.colors = [_rgb(*rgb) for rgb in mixed.tolist()]
     return marker
 
 
@@ -100,11 +98,33 @@ def target_axes(header: Header, pose: Pose) -> Marker:
     return marker
 
 
-def text(header: Header, position: Iterable[float], words: str) -> Marker:
-    """Write ``words`` at ``position`` (3,), facing the viewer."""
-    marker = _marker(header, 'command', Marker.TEXT_VIEW_FACING, (0.0, 0.0, TEXT_HEIGHT_M))
+def workspace_box(header: Header, low: Array, high: Array) -> Marker:
+    """Draw the edges of the box between two corners (3,)."""
+    marker = _marker(header, 'workspace', Marker.LINE_LIST, (0.002, 0.0, 0.0))
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+    # An edge joins two corners that differ in one coordinate.
+    edges = [(a, b) for a in corners for b in corners if (b - a).sum() == np.abs(b - a).sum() == 1]
+    marker.points = _points([low + (high - low) * end for edge in edges for end in edge])
+    marker.color = _GREY
+    return marker
+
+
+def command_text(header: Header, position: Iterable[float], words: str) -> Marker:
+    """Write what the robot was told, as the policy reads it."""
+    return _text(header, 'command', position, words, _WHITE)
+
+
+def state_text(header: Header, position: Iterable[float], state: str, words: str) -> Marker:
+    """Write what the robot does, in a colour that tells whether that is well."""
+    return _text(header, 'state', position, words, _STATE_COLOURS.get(state, _WHITE))
+
+
+def _text(
+    header: Header, namespace: str, position: Iterable[float], words: str, colour: ColorRGBA
+) -> Marker:
+    marker = _marker(header, namespace, Marker.TEXT_VIEW_FACING, (0.0, 0.0, TEXT_HEIGHT_M))
     marker.pose = pose_message(Pose.of(tuple(position)))
-    marker.color = _WHITE
+    marker.color = colour
     marker.text = words
     return marker
 

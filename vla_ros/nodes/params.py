@@ -21,6 +21,7 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.chunk import BLEND_MODES, INTERPOLATIONS, Playback
 from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.session import Rules
+from vla_ros.pipeline.words import ALL
 
 P = TypeVar('P')
 
@@ -224,8 +225,23 @@ class PoseParams:
 @dataclass(frozen=True)
 class MarkerParams:
     base_frame: str = param(Limits.base_frame, 'frame of the table and of camera_pose')
-    table_height_m: float = param(
-        0.0, 'height of the plane that attention is drawn on', ge=-10.0, le=10.0
+    plane_height_m: float = param(
+        0.02,
+        'where no depth is measured, attention is drawn on this plane of base_frame: half as '
+        'high as the things on the table',
+        ge=-10.0,
+        le=10.0,
+    )
+    source: str = param(
+        'attention',
+        "what is drawn: the policy's own attention, or the gradient of its action (saliency)",
+        one_of=('attention', 'saliency'),
+    )
+    word: str = param(
+        ALL,
+        'whose attention is drawn: all (words together), peak (the word that has most), or the '
+        'number of a word, from 0',
+        tunable=True,
     )
     camera_pose: tuple[float, ...] = param(
         _unset(),

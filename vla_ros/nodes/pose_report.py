@@ -7,6 +7,8 @@ import math
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+import numpy as np
+from numpy.typing import ArrayLike
 
 from vla_ros.nodes import wiring
 from vla_ros.nodes.diagnostics import Durations, ERROR, Health, OK, Stream, WARN
@@ -70,6 +72,8 @@ class PoseReport:
             **{key: f'{value:.1f}' for key, value in self._latency.values('latency').items()},
             'path_length_m': f'{controller.path_m:.4f}',
             'image_stamp_ns': self._used_stamp_ns,
+            'workspace_min': _numbers(controller.limits.workspace_min),
+            'workspace_max': _numbers(controller.limits.workspace_max),
         }
         return DiagnosticStatus(
             level=_LEVELS.get(controller.state, OK),
@@ -100,3 +104,7 @@ class PoseReport:
     def _key(self) -> tuple[object, ...]:
         controller = self._controller
         return controller.state, controller.reason, controller.command, controller.command_stamp_ns
+
+
+def _numbers(values: ArrayLike) -> str:
+    return ' '.join(f'{value:g}' for value in np.asarray(values, dtype=float))

@@ -111,6 +111,15 @@ CAMERA_INFO = Topic(
     'intrinsics of the raw frames',
     subscriber_qos=SENSOR,
 )
+DEPTH = Topic(
+    'camera/depth/image_raw',
+    Image,
+    LATEST,
+    'robot',
+    'marker',
+    'optional: depth aligned to camera/image_raw, 32FC1 m or 16UC1 mm',
+    subscriber_qos=SENSOR,
+)
 CAMERA_POSE = Topic(
     'camera/pose',
     PoseStamped,
@@ -186,6 +195,14 @@ ATTENTION = Topic(
     'marker',
     '32FC1, one plane a token stacked by height: height = tokens * grid rows; image header',
 )
+SALIENCY = Topic(
+    'vla/saliency',
+    Image,
+    LATEST,
+    'inference',
+    'marker',
+    'the same by the gradient of the action, only computed while somebody subscribes',
+)
 ROBOT_ACTION = Topic(
     'robot_action',
     PoseStamped,
@@ -203,10 +220,23 @@ MARKERS = Topic(
     LATEST,
     'marker',
     'RViz',
-    'attention on the table, predicted chunk, target pose, command',
+    'attention on the table, predicted chunk, target pose, workspace, command, state',
 )
 ATTENTION_IMAGE = Topic(
-    'vla/attention_image', Image, LATEST, 'marker', 'RViz, user', 'heat map over the frame'
+    'vla/attention_image',
+    Image,
+    LATEST,
+    'marker',
+    'RViz, user',
+    'heat map over the frame, with the words and their weights below',
+)
+ATTENTION_ENTROPY = Topic(
+    'vla/attention_entropy',
+    Float32,
+    LATEST,
+    'marker',
+    'user',
+    'spread of the attention that is shown: 0 one cell .. 1 everywhere the same',
 )
 STATUS = Topic(
     'vla/status',

@@ -1,8 +1,9 @@
 """
-Where the policy looks: attention over image cells as colours, points on the table and pictures.
+Where the policy looks: attention over image cells as weights, colours and pictures.
 
 Everything here is bounded and finite whatever the attention holds: NaN, infinite and negative
-weights count as none. Which word it is of say ``words`` and ``look``.
+weights count as none. ``words`` and ``look`` say which word it is of, ``placing`` where in the
+world it is.
 """
 
 from __future__ import annotations
@@ -14,12 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vla_ros.geometry import Array
-from vla_ros.interfaces import CameraModel
 
 #: A finer grid is made coarser, so that one message or picture stays small.
 MAX_CELLS = 1600
-#: A cell seen near the horizon would lie anywhere; farther than this it is left out.
-MAX_RANGE_M = 3.0
 #: Opacity of the heaviest cell.
 MAX_ALPHA = 0.7
 
@@ -109,55 +107,6 @@ def entropy(weights: Array) -> float:
     return min(max(0.0, nats / math.log(weights.size)), 1.0)
 
 
-def pixels_of(
-    rows: ArrayLike, columns: ArrayLike, shape: tuple[int, int], camera: CameraModel
-) -> Array:
-    """Return pixels (..., 2) of grid coordinates; the centre of the first cell is (0, 0)."""
-    grid_rows, grid_columns = shape
-    u = (np.asarray(columns) + 0.5) * camera.width / grid_columns - 0.5
-    v = (np.asarray(rows) + 0.5) * camera.height / grid_rows - 0.5
-    return np.stack(np.broadcast_arrays(u, v), axis=-1)
-
-
-def on_table(
-    rows: ArrayLike,
-    columns: ArrayLike,
-    shape: tuple[int, int],
-    camera: CameraModel,
-    height_m: float,
-) -> Array:
-    """
-    Return points (n, 3) on the plane z = ``height_m`` that grid coordinates (n,) look at.
-
-    Base frame. NaN where a ray misses the plane or meets it beyond ``MAX_RANGE_M``.
-    """
-    pixels = pixels_of(rows, columns, shape, camera).reshape(-1, 2)
-    points = camera.on_plane(pixels, height_m)
-    distance = np.linalg.norm(points - camera.base_from_camera.position, axis=1)
-    return np.where((distance <= MAX_RANGE_M)[:, None], points, np.nan)
-
-
-def table_cells(
-    shape: tuple[int, int], camera: CameraModel, height_m: float
-) -> tuple[Array, tuple[float, float]]:
-    """
-    Return the cells' centres (gh * gw, 3) on the plane and their usual size along x and y (m).
-
-    Centres are NaN where ``on_table`` is. The size is the median over the cells.
-    """
-    grid_rows, grid_columns = shape
-    rows, columns = np.mgrid[0:grid_rows, 0:grid_columns]
-    centres = on_table(rows.ravel(), columns.ravel(), shape, camera, height_m)
-    corner_rows, corner_columns = np.mgrid[0 : grid_rows + 1, 0 : grid_columns + 1] - 0.5
-    corners = on_table(corner_rows.ravel(), corner_columns.ravel(), shape, camera, height_m)
-    corners = corners.reshape(grid_rows + 1, grid_columns + 1, 3)[..., :2]
-    four = np.stack([corners[:-1, :-1], corners[:-1, 1:], corners[1:, :-1], corners[1:, 1:]])
-    extent = np.ptp(four, axis=0).reshape(-1, 2)
-    seen = extent[np.isfinite(extent).all(axis=1)]
-    size = np.median(seen, axis=0) if len(seen) else np.zeros(2)
-    return centres, (float(size[0]), float(size[1]))
-
-
 #: Of 256 shares: colour times opacity in 0..255 (256, 3), and what shines through (256, 1).
 _RGBA = colours(np.linspace(0.0, 1.0, 256)).astype(np.float32)
 _HEAT = 255.0 * _RGBA[:, :3] * _RGBA[:, 3:]
@@ -189,4 +138,5 @@ def _in_blocks(total: Array) -> Array:
     # A long and narrow grid must not stay too long.
     fewer_columns = min(max(1, int(columns * share)), MAX_CELLS // fewer_rows)
     area = total.size / (fewer_rows * fewer_columns)
-    return area * cv2.resize(total, (fewer_columns, fewer_rows), interpolation=cv2.INTER_AREA)
+    fewer = cv2.resize(total, (fewer_columns, fewer_rows), interpolation=cv2.INTER_AREA)
+    return area * np.asarray(fewer, dtype=np.float64)

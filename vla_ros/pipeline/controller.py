@@ -81,6 +81,11 @@ class Controller:
         """Ticks in which the policy asked for more than the speed limits allow."""
         return self._gate.limited_ticks
 
+    @property
+    def limits(self) -> Limits:
+        """What every pose keeps to now."""
+        return self._gate.limits
+
     def lower(self, **changes: float) -> None:
         """Lower some of the limits; raises ConfigurationError if one would rise."""
         self._gate.lower(**changes)

@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import Array
 from vla_ros.pipeline.attention import cell_weights, entropy, usable
-from vla_ros.pipeline.words import unnamed_words, Word, word_plane, word_shares, words_of
+from vla_ros.pipeline.words import (
+    ALL,
+    PEAK,
+    unnamed_words,
+    Word,
+    word_plane,
+    word_shares,
+    words_of,
+)
 
-#: Whose attention is shown: that of all words, of the one that has most, or of a word by its
-#: place in the command, from 0 (given as a number in text).
-ALL, PEAK = 'all', 'peak'
 #: Attention more spread than this tells little: over a grid of 24 x 24 it is like an even spread
 #: over more than 45 of the 576 cells.
 DIFFUSE_ABOVE = 0.6

@@ -15,6 +15,10 @@ import numpy as np
 
 from vla_ros.geometry import Array
 
+#: Whose attention to show: that of all words, of the one that has most, or of a word by its place
+#: in the command, from 0 (a number as text).
+ALL, PEAK = 'all', 'peak'
+
 #: Tokens of the encoder that stand for no word.
 _SPECIAL = frozenset({'[CLS]', '[SEP]', '[PAD]'})
 #: A token whose word the encoder does not know, and what is shown for it.
