@@ -202,6 +202,7 @@ def _export(
 ) -> PolicyManifest:
     """Write the policy of the checkpoint, as ``prepare`` leaves it, and its manifest."""
     policy = _trainer(config, folder, text_width)[0].average
+    assert isinstance(policy, KeypointPolicy)
     prepare(policy)
     encoder = load_text_encoder()
     made = config.demonstrations
