@@ -17,7 +17,7 @@ import re
 
 from vla_ros.pipeline.strict_json import read_json
 
-#: Before these a thing stands for its colour, as in 'the banana coloured block'.
+#: Before these and before nouns a thing stands for its colour: the banana (coloured) block.
 _COLOURED = ('coloured', 'colored')
 _MARKS = '.,;:!?"\')'
 
@@ -28,12 +28,17 @@ class Lexicon:
     Plain words by rare ones.
 
     ``colours`` are names of colours, ``things`` have a typical colour, ``shapes`` have a typical
-    shape.
+    shape. ``nouns`` are plain words for what may have a colour.
     """
 
     colours: Mapping[str, str]
     things: Mapping[str, str]
     shapes: Mapping[str, str]
+    nouns: tuple[str, ...]
+
+    @cached_property
+    def _has_colour(self) -> frozenset[str]:
+        return frozenset((*self.nouns, *self.shapes, *_COLOURED))
 
     @cached_property
     def _plain_colours(self) -> frozenset[str]:
@@ -47,13 +52,15 @@ class Lexicon:
     def _plain(self, words: list[str], i: int) -> str:
         word, mark = re.fullmatch(r'(.*?)([^\w]*)', words[i], re.DOTALL).groups()  # type: ignore[union-attr]
         key = word.lower()
-        following = words[i + 1].lower() if i + 1 < len(words) and not mark else ''
+        following = words[i + 1].lower().rstrip(_MARKS) if i + 1 < len(words) and not mark else ''
         # Teal blue is a blue.
-        if key in self.colours and following.rstrip(_MARKS) not in self._plain_colours:
+        if key in self.colours and following not in self._plain_colours:
             return self.colours[key] + mark
-        if key in self.things and following.startswith(_COLOURED):
+        if key in self.things and following in self._has_colour:
             return self.things[key] + mark
-        return self.shapes.get(key, word) + mark
+        if key in self.shapes and following not in self._has_colour:
+            return self.shapes[key] + mark
+        return words[i]
 
     @property
     def sha256(self) -> str:
@@ -61,11 +68,10 @@ class Lexicon:
 
     def to_json(self) -> str:
         """Return the text of the file that ``read_lexicon_file`` reads."""
-        document = {name: dict(entries) for name, entries in asdict(self).items()}
-        return json.dumps(document, indent=0, sort_keys=True) + '\n'
+        return json.dumps(asdict(self), indent=0, sort_keys=True) + '\n'
 
 
-NO_LEXICON = Lexicon({}, {}, {})
+NO_LEXICON = Lexicon({}, {}, {}, ())
 
 
 def read_lexicon_file(path: Path) -> Lexicon:

@@ -32,8 +32,10 @@ _SHAPES = {
 }
 #: Lexicographer files of things that can lie on a table: artifact, food, object, plant, shape.
 _THINGS = ('06', '13', '17', '20', '25')
-#: A synonym tells more than a word of the definition, and the runner-up must stay behind.
-_SYNONYM, _CLEAR = 3.0, 0.6
+_COLOURED = (*_THINGS, '27')  # and substances, as minerals
+#: A synonym tells more than a word of the definition, what is said later tells less, and the
+#: runner-up must stay behind.
+_SYNONYM, _LATER, _CLEAR = 3.0, 0.5, 0.6
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,23 @@ def read_lexicon(wordnet: Path) -> Lexicon:
         word: shape for shape in SHAPES for word in single_words('shapes', shape)
     } | _SHAPES
     for word in sorted(set(noun_index) | set(adjective_index)):
-        if not re.fullmatch('[a-z]{3,}', word) or word in known:
+        if not re.fullmatch('[a-z]{3,}', word):
             continue
         as_noun = [nouns[key] for key in noun_index.get(word, ())]
         in_file = [sense for sense in as_noun if sense.file in _THINGS]
+        coloured = [sense for sense in as_noun if sense.file in _COLOURED]
         as_adjective = [adjectives[key] for key in adjective_index.get(word, ())]
         named = [s for s in as_adjective if 'color' in s.definition] + [
             s for s in as_noun if _is_colour(s, nouns)
         ]
-        if colour := _told(_COLOURS, word, named, senses):
+        if word not in known and (colour := _told(_COLOURS, word, named, senses)):
             colours[word] = colour
-        elif colour := _told(_COLOURS, word, in_file, {}):
-            things[word] = colour
-        if shape := _told(_SHAPES, word, in_file, nouns, shape_words):
+        elif word not in _COLOURS and (colour := _told(_COLOURS, word, coloured, {})):
+            things[word] = colour  # known ones as well: they are only read so beside a noun
+        if word not in known and (shape := _told(_SHAPES, word, in_file, nouns, shape_words)):
             shapes[word] = shape
-    return Lexicon(colours, things, shapes)
+    zone_words = single_words('zones')
+    return Lexicon(colours, things, shapes, tuple(sorted({*shape_words, *zone_words})))
 
 
 def _told(
@@ -97,11 +101,16 @@ def _told(
         synonyms += [w for key in sense.kinds if key in others for w in others[key].words]
         for said, telling, worth in [
             (sense.definition, names, 1.0),
-            (synonyms if synonym_names else _split(synonyms), synonym_names or names, _SYNONYM),
+            (
+                _heads(synonyms) if synonym_names else _split(synonyms),
+                synonym_names or names,
+                _SYNONYM,
+            ),
         ]:
             for one in said:
                 if one in telling:
                     scores[telling[one]] += worth * weight  # type: ignore[assignment]
+                    worth *= _LATER
     (best, score), (_, second) = [*scores.most_common(2), ('', 0), ('', 0)][:2]
     return best if score > 0 and second <= _CLEAR * score and best != 'other' else None
 
@@ -110,6 +119,11 @@ def _is_colour(sense: _Sense, nouns: dict[str, _Sense]) -> bool:
     """Say whether a noun's sense is a colour: attribute, and a kind of one."""
     kinds = _split(word for key in sense.kinds for word in nouns[key].words)
     return sense.file == '07' and any(word in _COLOURS or word == 'color' for word in kinds)
+
+
+def _heads(phrases: Iterable[str]) -> list[str]:
+    """Return what each phrase is a kind of: a cannon ball is a ball."""
+    return [phrase.split()[-1] for phrase in phrases]
 
 
 def _split(phrases: Iterable[str]) -> list[str]:
