@@ -1,27 +1,245 @@
-from collections import Counter
+from collections import defaultdict
+from itertools import combinations
+import re
 
 import numpy as np
 import pytest
 
-from vla_ros.sim.scene import COLOURS, OBJECT_NAMES
+from vla_ros.sim.scene import COLOURS, OBJECT_NAMES, SHAPES
 from vla_ros.sim.tasks import KINDS, Task
 from vla_ros.training.grammar import (
-    COLOUR_WORDS,
-    PATTERNS,
+    ANY,
+    any_sentence,
+    every_plain_sentence,
+    expand,
+    language,
+    Meaning,
+    MEANT_COLOURS,
+    MEANT_SHAPES,
+    MEANT_TASKS,
+    MEANT_ZONES,
+    OTHER,
     plain_sentence,
+    rules,
     sentence,
-    SHAPE_WORDS,
-    Split,
+    single_words,
+    Speaker,
+    SPLITS,
     unrelated,
-    ZONE_WORDS,
+    vocabulary,
 )
 
 PUT = Task('put', 'red block', 'green')
+#: What each list of rules may leave to be filled in, by its first key.
+FILLED = {
+    'object_phrases': {'colour', 'shape', 'size', 'other'},
+    'vague_phrases': {'what'},
+    'zone_phrases': {'colour', 'zone'},
+    'commands': {'object', 'zone'},
+    'incomplete': {'object'},
+    'no_task': {'thing', 'colour_word', 'shape_word', 'zone_word'},
+}
+#: Words of held-out phrases that training may say: what is held out is how they are put together.
+KNOWN_PARTS = {'coloured', 'thing', 'square', 'round', 'white'}
 
 
-def many(task, count=200, **splits):
+class Choices:
+    """Stands for a random generator: takes the choices it is told, then the first ones."""
+
+    def __init__(self, told):
+        self.told, self.sizes = told, []
+
+    def integers(self, n):
+        self.sizes.append(n)
+        return self.told[len(self.sizes) - 1] if len(self.sizes) <= len(self.told) else 0
+
+    def random(self):
+        return 0.9 * self.integers(2)
+
+
+def every_text(rule):
+    """Return all texts of a rule; what is filled in stands in braces."""
+    texts, told = set(), []
+    while True:
+        choices = Choices(told)
+        texts.add(expand(rule, choices, lambda name: f'{{{name}}}'))
+        told = (told + [0] * len(choices.sizes))[: len(choices.sizes)]
+        while told and told[-1] + 1 == choices.sizes[len(told) - 1]:
+            told.pop()
+        if not told:
+            return texts
+        told[-1] += 1
+
+
+def lists(node=None, path=()):
+    """Yield the keys and the rules by split of every list of the language."""
+    node = language() if node is None else node
+    if 'train' in node:
+        yield path, node
+        return
+    for key, inner in node.items():
+        yield from lists(inner, (*path, key))
+
+
+LISTS = [pytest.param(path, node, id='/'.join(path)) for path, node in lists()]
+WORD_LISTS = [p for p in LISTS if p.values[0][0] in ('colours', 'shapes', 'zones')]
+
+
+def texts_of(node, split):
+    return {text for rule in node[split] for text in every_text(rule)}
+
+
+def words_of(texts):
+    return {word for text in texts for word in re.findall('[a-z]+', re.sub('{.*?}', ' ', text))}
+
+
+def many(count=300, seed=0, **splits):
+    rng = np.random.default_rng(seed)
+    return [any_sentence(rng, **splits) for _ in range(count)]
+
+
+def said(say, count=60):
+    """Return what a speaker makes of ``say(speaker)``, so many times."""
+    speaker = Speaker(np.random.default_rng(0))
+    return [say(speaker) for _ in range(count)]
+
+
+# The expander.
+
+
+@pytest.mark.parametrize(
+    ('rule', 'texts'),
+    [
+        ('plain words', {'plain words'}),
+        ('(a|b) c', {'a c', 'b c'}),
+        ('[please] go', {'please go', 'go'}),
+        ('(a|(b|c) d)', {'a', 'b d', 'c d'}),
+        ('go [(up|down)]', {'go', 'go up', 'go down'}),
+        ('take {object}', {'take {object}'}),
+        (r'(why\?|what \(so\))', {'why?', 'what (so)'}),
+        ('now[,] go', {'now go', 'now, go'}),
+        ('well [,] go', {'well go', 'well, go'}),
+        ('(|a)', {'', 'a'}),
+    ],
+)
+def test_a_rule_says_exactly_its_alternatives(rule, texts):
+    assert every_text(rule) == texts
+
+
+def test_a_name_is_filled_in_anew_each_time():
+    names = iter('ab')
+    text = expand('{x} and {x}', np.random.default_rng(0), lambda name: name + next(names))
+    assert text == 'xa and xb'
+
+
+def test_alternatives_are_equally_likely():
     rng = np.random.default_rng(0)
-    return [sentence(task, rng, **splits) for _ in range(count)]
+    texts = [expand('(a|b|c) [d]', rng, str) for _ in range(3000)]
+    assert [round(sum(text[0] == x for text in texts) / 3000, 1) for x in 'abc'] == [0.3] * 3
+    assert sum('d' in text for text in texts) / 3000 == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize('rule', ['(a|b', 'a [b', '(a|[b)', '{object'])
+def test_a_bracket_that_is_not_closed_is_refused(rule):
+    with pytest.raises(ValueError, match='not'):
+        expand(rule, np.random.default_rng(0), str)
+
+
+# The rules.
+
+
+@pytest.mark.parametrize(('path', 'node'), LISTS)
+def test_every_rule_can_be_said(path, node):
+    allowed = FILLED.get(path[0], set()) | {'nonsense'}
+    for split in SPLITS:
+        assert node[split], f'no rules of {split}'
+        for text in texts_of(node, split):
+            assert set(re.findall('{(.*?)}', text)) <= allowed
+            assert not re.search(r'[()|\[\]\\]|  |^ | $', text), text
+            assert text.strip() or path[0] == 'endings'
+
+
+@pytest.mark.parametrize(('path', 'node'), LISTS)
+def test_no_text_of_one_split_is_one_of_another(path, node):
+    for one, other in combinations(SPLITS, 2):
+        assert texts_of(node, one) & texts_of(node, other) == set()
+
+
+@pytest.mark.parametrize(('path', 'node'), WORD_LISTS)
+def test_no_word_of_test_stands_in_train_or_validation(path, node):
+    held_out = words_of(texts_of(node, 'test')) - KNOWN_PARTS
+    assert held_out
+    for split in SPLITS[:2]:
+        elsewhere = {word for _, other in lists() for word in words_of(texts_of(other, split))}
+        assert held_out & elsewhere == set()
+
+
+def test_no_training_sentence_has_a_colour_or_shape_word_of_test():
+    held_out = {
+        word
+        for path, node in lists()
+        if path[0] in ('colours', 'shapes')
+        for word in words_of(texts_of(node, 'test'))
+    } - KNOWN_PARTS
+    assert {'crimson', 'brick', 'orb'} <= held_out
+    assert words_of(s.text for s in many(5000)) & held_out == set()
+
+
+def test_no_sentence_of_a_task_asks_for_another():
+    meant = defaultdict(set)
+    for path, node in lists():
+        if path[0] in ('commands', 'incomplete', 'no_task'):
+            for split in SPLITS:
+                for text in texts_of(node, split):
+                    meant[text.replace('{thing}', '{object}')].add(path)
+    assert [text for text, paths in meant.items() if len(paths) > 1] == []
+
+
+@pytest.mark.parametrize('part', ['colours', 'shapes'])
+def test_no_word_means_two_things(part):
+    meant = defaultdict(set)
+    for path, node in lists(language()[part]):
+        for split in SPLITS:
+            for text in texts_of(node, split) - {'{nonsense}'}:
+                meant[text].add(path)
+    assert [text for text, paths in meant.items() if len(paths) > 1] == []
+
+
+def test_every_colour_and_shape_and_task_has_words():
+    assert set(language()['colours']) == {*COLOURS, OTHER}
+    assert set(language()['shapes']) == {*SHAPES, ANY, OTHER}
+    assert set(language()['commands']) == set(KINDS)
+    assert set(language()['incomplete']) == {'push', 'put'}
+
+
+def test_every_command_names_what_it_needs():
+    for kind in KINDS:
+        for split in SPLITS:
+            for text in texts_of(language()['commands'][kind], split):
+                assert ('{object}' in text, '{zone}' in text) == (True, kind in ('push', 'put'))
+
+
+def test_the_vocabulary_is_every_word_of_training_and_no_other():
+    assert vocabulary() == {word for _, node in lists() for word in words_of(node['train'])}
+    assert {'cube', 'scarlet', 'push', 'please', 'weather'} <= vocabulary()
+    assert vocabulary() & {'crimson', 'brick', 'snatch', 'nonsense'} == set()
+
+
+def test_single_words_stand_alone():
+    words = single_words('shapes', 'block')
+    assert {'block', 'cube', 'box'} <= words
+    assert words & {'toy', 'dice', 'thing', 'shaped', 'brick'} == set()
+    assert words <= texts_of(language()['shapes']['block'], 'train')
+
+
+def test_an_unknown_split_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match='train, validation, test'):
+        rules('zones', split='exam')
+    with pytest.raises(ValueError, match='train, validation, test'):
+        sentence(PUT, np.random.default_rng(0), patterns='exam')
+
+
+# What is said, and what it means.
 
 
 @pytest.mark.parametrize(
@@ -37,52 +255,134 @@ def test_the_plain_sentence_is_what_anyone_would_say(task, text):
     assert plain_sentence(task) == text
 
 
-def test_the_same_seed_gives_the_same_sentences():
-    assert many(PUT) == many(PUT)
+def test_there_is_one_plain_sentence_for_each_task():
+    plain = every_plain_sentence()
+    assert len({s.text for s in plain}) == len(plain) == 2 * 18 + 2 * 18 * 6
+    by_text = {s.text: s.meaning for s in plain}
+    assert by_text[plain_sentence(PUT)] == Meaning('put', 'red', 'block', 'green')
+    assert by_text['pick up the red block'] == Meaning('pick', 'red', 'block')
+    assert {f'{m.colour} {m.shape}' for m in by_text.values()} == set(OBJECT_NAMES)
 
 
-def test_there_are_hundreds_of_ways_to_say_it():
-    assert len(set(many(PUT, 500))) > 400
+@pytest.mark.parametrize('splits', [{}, {'patterns': 'test'}, {'words': 'validation'}])
+def test_the_same_seed_says_the_same(splits):
+    assert many(50, **splits) == many(50, **splits)
+    assert many(50, **splits) != many(50, seed=1, **splits)
 
 
-def test_every_sentence_names_the_object_and_the_zone():
-    for text in many(PUT):
-        assert any(word in text for word in COLOUR_WORDS['red'].train), text
-        assert any(word in text for word in COLOUR_WORDS['green'].train), text
-        assert any(word in text for word in SHAPE_WORDS['block'].train), text
-        assert any(word in text for word in ZONE_WORDS.train), text
+@pytest.mark.parametrize('patterns', SPLITS)
+@pytest.mark.parametrize('words', SPLITS)
+def test_every_meaning_is_one_that_policies_learn(patterns, words):
+    for made in many(500, patterns=patterns, words=words):
+        assert made.text == ' '.join(made.text.split())
+        assert made.text
+        assert not re.search(r'[{}|\[\]\\]| [,.!?]', made.text)
+        meaning = made.meaning
+        assert meaning.task in MEANT_TASKS
+        if meaning.task == 'none':
+            assert meaning == Meaning('none')
+            continue
+        assert meaning.colour in MEANT_COLOURS
+        assert meaning.shape in MEANT_SHAPES
+        if meaning.task in ('push', 'put'):
+            assert meaning.zone in MEANT_ZONES
+        else:
+            assert meaning.zone is None
 
 
-def test_test_words_never_stand_in_training_sentences():
-    words = {*COLOUR_WORDS['red'].test, *SHAPE_WORDS['block'].test, *ZONE_WORDS.test}
-    assert not any(word in text.split() for text in many(PUT) for word in words)
+def test_every_kind_of_meaning_is_said():
+    meanings = [s.meaning for s in many(3000)]
+    assert {m.task for m in meanings} == set(MEANT_TASKS)
+    assert {m.colour for m in meanings} == {*MEANT_COLOURS, None}
+    assert {m.shape for m in meanings} == {*MEANT_SHAPES, None}
+    assert {m.zone for m in meanings} == {*MEANT_ZONES, None}
+    assert np.mean([m.task == 'none' for m in meanings]) == pytest.approx(0.2, abs=0.03)
 
 
-def test_test_patterns_use_training_words_when_asked():
-    texts = many(PUT, patterns='test', words='train')
-    assert not any(word in text for text in texts for word in COLOUR_WORDS['red'].test)
-    assert set(texts).isdisjoint(many(PUT, 2000))
+def test_a_command_says_what_it_means():
+    colours, zones, shapes = (
+        {text for rule in rules(*keys, split='train') for text in every_text(rule)}
+        for keys in (('colours', 'red'), ('colours', 'green'), ('shapes', 'block'))
+    )
+    for made in said(lambda speaker: speaker.command('put', 'red', 'block', 'green'), 200):
+        assert made.meaning == Meaning('put', 'red', 'block', 'green')
+        for words in (colours, zones, shapes):
+            assert any(word in made.text for word in words), made.text
 
 
-def test_no_way_to_ask_for_one_task_asks_for_another():
-    for split in ('train', 'validation', 'test'):
-        everything = [p for kind in KINDS for p in PATTERNS[kind].of(split)]
-        assert [p for p, n in Counter(everything).items() if n > 1] == []
+def test_an_object_that_is_not_meant_is_of_another_colour():
+    named = said(lambda speaker: speaker.object_phrase('red', 'block'), 2000)
+    contrasts = [text for text in named if ', not the ' in text]
+    reds = texts_of(language()['colours']['red'], 'train')
+    assert len(contrasts) > 20
+    assert not any(text.partition(', not the ')[2].split(' ')[0] in reds for text in contrasts)
 
 
-def test_every_colour_and_shape_has_words():
-    assert set(COLOUR_WORDS) == set(COLOURS)
-    assert {name.split()[1] for name in OBJECT_NAMES} == set(SHAPE_WORDS)
+def test_a_colour_alone_is_vague():
+    for made in said(lambda speaker: speaker.command('pick', 'blue', ANY)):
+        assert made.meaning == Meaning('pick', 'blue', ANY)
+        blues = texts_of(language()['colours']['blue'], 'train')
+        assert any(word in made.text for word in blues)
 
 
-def test_an_alternative_in_two_splits_is_refused():
-    with pytest.raises(ValueError, match='two splits'):
-        Split(('red',), (), ('red',))
+def test_a_shape_alone_is_vague():
+    balls = texts_of(language()['shapes']['ball'], 'train')
+    for made in said(lambda speaker: speaker.command('pick', ANY, 'ball')):
+        assert made.meaning == Meaning('pick', ANY, 'ball')
+        assert any(word in made.text for word in balls)
 
 
-def test_an_unknown_split_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match='train, validation, test'):
-        sentence(PUT, np.random.default_rng(0), patterns='exam')
+def test_what_nobody_can_tell_is_unclear():
+    unclear = texts_of(language()['unclear_phrases'], 'train')
+    for made in said(lambda speaker: speaker.command('pick', ANY, OTHER)):
+        assert made.meaning == Meaning('pick', ANY, OTHER)
+        assert any(phrase in made.text for phrase in unclear)
+
+
+def test_a_command_without_its_zone_is_incomplete():
+    zones = {
+        text
+        for colour in COLOURS
+        for text in texts_of(language()['colours'][colour], 'train')
+        if ' ' not in text
+    }
+    for kind in ('push', 'put'):
+        made = said(
+            lambda speaker, kind=kind: speaker.command(
+                kind, OTHER, 'ball', 'green', plain_zone=False
+            ),
+            100,
+        )
+        assert {s.meaning for s in made} == {Meaning(kind, OTHER, 'ball', OTHER)}
+        endings = [s.text.split(' ')[-1].strip('.!') for s in made]
+        assert not any(word in zones for word in endings)
+
+
+@pytest.mark.parametrize('kind', ['point', 'pick'])
+def test_a_task_without_zones_is_complete_without_one(kind):
+    made = Speaker(np.random.default_rng(0)).command(kind, 'red', 'ball', plain_zone=False)
+    assert made.meaning == Meaning(kind, 'red', 'ball')
+
+
+def test_what_is_unrelated_means_no_task():
+    assert {s.meaning for s in said(Speaker.unrelated)} == {Meaning('none')}
+
+
+def test_there_are_thousands_of_ways_to_say_it():
+    rng = np.random.default_rng(0)
+    assert len({sentence(PUT, rng) for _ in range(2000)}) > 1900
+
+
+def test_words_and_patterns_are_drawn_apart():
+    rng = np.random.default_rng(0)
+    reds = words_of(texts_of(language()['colours']['red'], 'test')) - KNOWN_PARTS
+    parts = [node for path, node in lists() if path[0] in ('colours', 'shapes', 'sizes')]
+    new_words = words_of(text for node in parts for text in texts_of(node, 'test'))
+    for _ in range(100):
+        assert not words_of([sentence(PUT, rng, patterns='test')]) & reds
+        with_new_words = words_of([sentence(Task('pick', 'red block'), rng, words='test')])
+        assert with_new_words & reds
+        assert with_new_words <= vocabulary() | new_words
 
 
 def test_unrelated_sentences_differ_between_splits():
