@@ -9,8 +9,7 @@ import numpy as np
 
 from vla_ros.geometry import Pose
 from vla_ros.interfaces import ActionChunk, GRIPPER_CHANNEL, POSE_CHANNELS
-from vla_ros.web.snapshot import hello, Look, MAX_SIDE_PX, policy_crop, snapshot, View
-from vla_ros.web.words import Word
+from vla_ros.web.snapshot import hello, MAX_SIDE_PX, policy_crop, Sight, snapshot, View
 
 GREY = np.full((8, 8, 3), 128, np.uint8)
 
@@ -29,7 +28,7 @@ def test_nothing_yet_is_told_too():
 def test_the_picture_keeps_its_colours():
     red = np.zeros((16, 16, 3), np.uint8)
     red[..., 0] = 200
-    data = base64.b64decode(told(View(look=Look(red)))['picture'].partition(',')[2])
+    data = base64.b64decode(told(View(sight=Sight(red)))['picture'].partition(',')[2])
     blue, green, shown = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[8, 8]
     assert abs(int(shown) - 200) < 8
     assert max(int(blue), int(green)) < 12
@@ -38,10 +37,10 @@ def test_the_picture_keeps_its_colours():
 def test_each_word_has_its_own_cells():
     planes = np.zeros((2, 2, 2), np.float32)
     planes[0, 0, 0], planes[1, 1, 1] = 1.0, 3.0
-    words = [Word('red', 0, 1), Word('block', 1, 2)]
-    attention = told(View(look=Look(GREY, planes, words)))['attention']
+    attention = told(View(sight=Sight(GREY, planes, ('red', 'block'))))['attention']
     assert (attention['rows'], attention['columns']) == (2, 2)
-    assert [word['weight'] for word in attention['words']] == [0.25, 0.75]
+    assert [word['text'] for word in attention['words']] == ['red', 'block']
+    assert [word['share'] for word in attention['words']] == [0.25, 0.75]
     assert list(base64.b64decode(attention['words'][0]['cells'])) == [255, 0, 0, 0]
     assert list(base64.b64decode(attention['cells'])) == [85, 0, 0, 255]
 
@@ -77,7 +76,8 @@ def test_joint_actions_have_no_path():
 
 
 def test_the_truth_is_reduced_to_places():
-    truth = {'objects': {'red block': [0.1, math.nan, 0.2]}, 'zones': 7, 'success': {}}
+    objects = {'red block': [0.1, math.nan, 0.2], 'blue ball': 3}
+    truth = {'objects': objects, 'zones': 7, 'success': {}}
     assert told(View(scene=truth))['scene'] == {'objects': {'red block': [0.1, 0.2]}, 'zones': {}}
 
 
@@ -93,3 +93,12 @@ def test_a_browser_is_told_the_colours_and_what_the_reasons_mean():
     message = json.loads(hello(has_3d=False))
     assert len(base64.b64decode(message['palette'])) == 1024
     assert message['reasons']['stopped'].startswith('the user said stop')
+
+
+def test_the_workspace_is_read_from_the_status():
+    status = {'workspace_min': '0.2 -0.3 0', 'workspace_max': '0.6 0.3 0.4'}
+    assert told(View(status=status))['workspace'] == [[0.2, -0.3, 0.0], [0.6, 0.3, 0.4]]
+
+
+def test_half_a_workspace_is_none():
+    assert told(View(status={'workspace_min': '0.2 -0.3 0'}))['workspace'] is None

@@ -34,11 +34,10 @@ def run(args: argparse.Namespace) -> int:
     from vla_ros.nodes.web_bridge import WebBridge
     from vla_ros.web.access import Access
     from vla_ros.web.server import LiveServer
-    from vla_ros.web.words import WordReader
 
     with client(args.namespace) as user, LiveServer(Access.of(args.bind), args.port) as server:
         print(f'live page: {server.address}', flush=True)
-        WebBridge(user, server, WordReader.shipped()).run()
+        WebBridge(user, server).run()
     return 0
 
 

@@ -11,8 +11,8 @@ Nothing is drawn while nobody looks.
 
 from __future__ import annotations
 
-from collections import deque, OrderedDict
 from collections.abc import Callable, Mapping
+import math
 import time
 from typing import Any
 
@@ -35,10 +35,10 @@ from vla_ros.nodes.conversions import (
     to_ns,
 )
 from vla_ros.pipeline.image import decode_rgb
+from vla_ros.pipeline.recent import Recent
 from vla_ros.web.history import History
 from vla_ros.web.server import LiveServer, Wish
-from vla_ros.web.snapshot import Look, policy_crop, snapshot, View
-from vla_ros.web.words import WordReader
+from vla_ros.web.snapshot import policy_crop, Sight, snapshot, View
 
 RATE_HZ = 10.0
 #: Larger raw frames would cost the graph more than they show: then what the policy saw is shown.
@@ -60,24 +60,24 @@ BUTTONS: Mapping[str, wiring.ServiceName] = {
 class WebBridge:
     """Shows the graph of ``user`` to the browsers of ``server`` and does what they ask for."""
 
-    def __init__(self, user: Client, server: LiveServer, words: WordReader) -> None:
-        self._user, self._server, self._words = user, server, words
+    def __init__(self, user: Client, server: LiveServer) -> None:
+        self._user, self._server = user, server
         self._view = View()
         self._history = History()
-        self._frames: OrderedDict[int, Image] = OrderedDict()
-        self._raw_frames: OrderedDict[int, Image] = OrderedDict()
+        self._frames: Recent[Image] = Recent(KEPT_FRAMES)
+        self._raw_frames: Recent[Image] = Recent(KEPT_FRAMES)
+        self._newest_ns, self._size = 0, (0, 0)
         self._command: EncodedCommand | None = None
         self._attention: Image | None = None
         self._heard_s: dict[str, float] = {}
         self._takes_raw = False
         # Made now: an e-stop does not wait for discovery.
         self._services = {name: user.service(service) for name, service in BUTTONS.items()}
-        self._calls: deque[Any] = deque(maxlen=len(BUTTONS) * 4)
         self._watch(user)
 
     def _watch(self, user: Client) -> None:
         user.watch(wiring.CAMERA_INFO, self._on_camera_info)
-        user.watch(wiring.IMAGE, lambda m: _keep(self._frames, m))
+        user.watch(wiring.IMAGE, self._on_image)
         user.watch(wiring.ATTENTION, self._on_attention)
         user.watch(wiring.COMMAND_EMBEDDING, self._on_command)
         user.watch(wiring.ACTION_CHUNK, self._on_chunk)
@@ -115,14 +115,13 @@ class WebBridge:
             return
         kind: Any = service.type
         future = client.call_async(kind.Request())
-        self._calls.append(future)  # or it would be collected before its answer
         future.add_done_callback(
             lambda done: tell(f'{name}: {done.result().message}', done.result().success)
         )
 
     def _look_around(self) -> View:
         view = self._view
-        view.look = self._look()
+        view.sight = self._sight()
         view.status = self._user.status.values
         view.status_age_s = self._age_s('status')
         view.scene = self._user.sim_state
@@ -131,20 +130,17 @@ class WebBridge:
             view.chunk = None
         return view
 
-    def _look(self) -> Look | None:
+    def _sight(self) -> Sight | None:
         """Return a frame with the attention over that very frame, else the newest frame alone."""
-        stamp_ns, planes = self._planes()
-        policy, raw = self._frames, self._raw_frames
-        if stamp_ns not in policy and stamp_ns not in raw:
-            planes, stamp_ns = None, next(reversed(raw or policy), 0)
+        stamp_ns, attention = self._fresh_attention()
+        if self._frames.get(stamp_ns) is None and self._raw_frames.get(stamp_ns) is None:
+            stamp_ns, attention = self._newest_ns, None
         image = self._picture(stamp_ns)
         if image is None:
             return None
-        if planes is None or self._command is None:
-            return Look(image)
-        return Look(image, planes, self._words.words(self._command.text, len(planes)))
+        return Sight(image, attention, self._command.pieces if self._command else ())
 
-    def _planes(self) -> tuple[int, NDArray[np.float32] | None]:
+    def _fresh_attention(self) -> tuple[int, NDArray[np.float32] | None]:
         message, command = self._attention, self._command
         if message is None or command is None or self._age_s('attention') > FRESH_S:
             return 0, None
@@ -152,28 +148,40 @@ class WebBridge:
         if command.is_empty or stamp_ns < command.stamp_ns:
             return 0, None  # it belongs to the words of the command before
         try:
-            return stamp_ns, attention_from_message(message, len(command.tokens))
+            attention = attention_from_message(message, len(command.tokens))
         except ValueError:
             return 0, None
+        return (stamp_ns, attention) if attention.size else (0, None)
 
     def _picture(self, stamp_ns: int) -> NDArray[np.uint8] | None:
         """Return the frame of that stamp as the policy sees it, from the finer picture if any."""
         raw, small = self._raw_frames.get(stamp_ns), self._frames.get(stamp_ns)
-        size = next(reversed(self._frames.values()), None)
         try:
-            if raw is not None and size is not None:
+            if raw is not None and min(self._size) > 0:
                 image = decode_rgb(raw_from_message(raw), MAX_IMAGE_BYTES)
-                return policy_crop(image, size.width, size.height)
+                return policy_crop(image, *self._size)
             if small is not None:
                 return decode_rgb(raw_from_message(small), MAX_IMAGE_BYTES)
         except ValueError:
             pass
         return None
 
+    def _on_image(self, message: Image) -> None:
+        self._size = message.width, message.height
+        self._keep(self._frames, message)
+
+    def _on_raw_image(self, message: Image) -> None:
+        self._keep(self._raw_frames, message)
+
+    def _keep(self, frames: Recent[Image], message: Image) -> None:
+        if 0 < len(message.data) <= MAX_IMAGE_BYTES:
+            self._newest_ns = to_ns(message.header.stamp)
+            frames.add(self._newest_ns, message)
+
     def _on_camera_info(self, message: CameraInfo) -> None:
         if not self._takes_raw and 0 < message.width * message.height <= MAX_RAW_PIXELS:
             self._takes_raw = True
-            self._user.watch(wiring.IMAGE_RAW, lambda m: _keep(self._raw_frames, m))
+            self._user.watch(wiring.IMAGE_RAW, self._on_raw_image)
 
     def _on_attention(self, message: Image) -> None:
         self._attention = message
@@ -206,11 +214,4 @@ class WebBridge:
         self._heard_s[what] = time.monotonic()
 
     def _age_s(self, what: str) -> float:
-        return time.monotonic() - self._heard_s.get(what, -1e9)
-
-
-def _keep(frames: OrderedDict[int, Image], message: Image) -> None:
-    if len(message.data) <= MAX_IMAGE_BYTES:
-        frames[to_ns(message.header.stamp)] = message
-    while len(frames) > KEPT_FRAMES:
-        frames.popitem(last=False)
+        return time.monotonic() - self._heard_s.get(what, -math.inf)

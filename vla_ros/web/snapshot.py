@@ -21,8 +21,9 @@ from vla_ros.geometry import Array, Pose
 from vla_ros.interfaces import ActionChunk, GRIPPER_CHANNEL, POSE_CHANNELS
 from vla_ros.pipeline import attention as looks
 from vla_ros.pipeline.image import fit
+from vla_ros.pipeline.look import look_at
 from vla_ros.pipeline.reason import Reason
-from vla_ros.web.words import weights_of, Word
+from vla_ros.pipeline.words import word_plane
 
 #: Larger pictures are made smaller before they are sent.
 MAX_SIDE_PX = 480
@@ -30,19 +31,19 @@ JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """A frame (h, w, 3) and the attention (n, gh, gw) over it, with the words of its planes."""
+class Sight:
+    """A frame (h, w, 3), the attention (n, gh, gw) over it, and the pieces of its command."""
 
     image: NDArray[np.uint8]
-    planes: NDArray[np.float32] | None = None
-    words: Sequence[Word] = ()
+    attention: NDArray[np.float32] | None = None
+    pieces: Sequence[str] = ()
 
 
 @dataclass
 class View:
     """The newest of everything; a piece that is not there yet is None or empty."""
 
-    look: Look | None = None
+    sight: Sight | None = None
     status: Mapping[str, str] = field(default_factory=dict)
     #: Since the status was heard; the pose node tells it at least twice a second.
     status_age_s: float = math.inf
@@ -64,14 +65,15 @@ def hello(has_3d: bool) -> str:
 
 def snapshot(view: View) -> str:
     """Return the view as one message."""
-    look = view.look
+    sight = view.sight
     return _json(
         kind='snapshot',
-        picture=None if look is None else picture(look.image),
-        attention=None if look is None or look.planes is None else attention(look),
+        picture=None if sight is None else picture(sight.image),
+        attention=None if sight is None else attention(sight),
         status=dict(view.status),
         status_age_s=_number(view.status_age_s),
         latency_ms=[_number(view.status.get(f'latency_p{p}_ms')) for p in (50, 95, 99)],
+        workspace=workspace(view.status),
         chunk=[] if view.chunk is None else path(view.chunk),
         target=pose(view.target),
         measured=pose(view.measured),
@@ -100,27 +102,29 @@ def picture(image: NDArray[np.uint8]) -> str:
     return 'data:image/jpeg;base64,' + _base64(data) if done else ''
 
 
-def attention(look: Look) -> dict[str, Any]:
+def attention(sight: Sight) -> dict[str, Any] | None:
     """
-    Return the grid, and of all words together and of each: weight and cells (uint8, row by row).
+    Return the grid, and of all words together and of each: share and cells (uint8, row by row).
 
     Cells are relative to the heaviest one of the same word.
     """
-    assert look.planes is not None
-    together = looks.cell_weights(look.planes)
-    weights = weights_of(look.words, look.planes)
+    if sight.attention is None:
+        return None
+    look = look_at(sight.attention, sight.pieces)
+    planes = looks.usable(sight.attention)
     return {
-        'rows': together.shape[0],
-        'columns': together.shape[1],
-        'spread': _number(looks.entropy(together)),
-        'cells': _cells(together),
+        'rows': look.weights.shape[0],
+        'columns': look.weights.shape[1],
+        'spread': _number(look.spread),
+        'is_diffuse': look.is_diffuse,
+        'cells': _cells(look.weights),
         'words': [
             {
                 'text': word.text,
-                'weight': round(float(weight), 4),
-                'cells': _cells(looks.cell_weights(look.planes[word.first : word.last])),
+                'share': _number(share),
+                'cells': _cells(looks.cell_weights(word_plane(word, planes)[None])),
             }
-            for word, weight in zip(look.words, weights, strict=True)
+            for word, share in zip(look.words, look.shares, strict=True)
         ],
     }
 
@@ -145,16 +149,29 @@ def pose(value: Pose | None) -> list[float] | None:
 
 def scene(truth: Mapping[str, Any] | None) -> dict[str, dict[str, list[float]]] | None:
     """Return where the objects and zones are, of what a simulator tells."""
-    if truth is None:
+    if not isinstance(truth, Mapping):
         return None
     return {what: _places(truth.get(what)) for what in ('objects', 'zones')}
+
+
+def workspace(status: Mapping[str, str]) -> list[list[float]] | None:
+    """Return the lower and the upper corner of the box that the robot stays in, if it is told."""
+    corners = [
+        [_number(value) for value in status.get(f'workspace_{end}', '').split()]
+        for end in ('min', 'max')
+    ]
+    known = [[value for value in corner if value is not None] for corner in corners]
+    return known if all(len(corner) == 3 for corner in known) else None
 
 
 def _places(places: Any) -> dict[str, list[float]]:
     if not isinstance(places, Mapping):
         return {}
-    numbers = {str(name): [_number(v) for v in place] for name, place in places.items()}
-    return {name: [v for v in place if v is not None] for name, place in numbers.items()}
+    return {
+        str(name): [v for v in map(_number, place) if v is not None]
+        for name, place in places.items()
+        if isinstance(place, Sequence)
+    }
 
 
 def _cells(weights: Array) -> str:
@@ -165,10 +182,10 @@ def _base64(values: NDArray[np.uint8]) -> str:
     return base64.b64encode(values.tobytes()).decode('ascii')
 
 
-def _number(value: float | str | None) -> float | None:
+def _number(value: Any) -> float | None:
     try:
-        number = math.nan if value is None else float(value)
-    except ValueError:
+        number = float(value)
+    except (TypeError, ValueError):
         return None
     return round(number, 4) if math.isfinite(number) else None
 

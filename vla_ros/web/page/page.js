@@ -8,11 +8,11 @@ const RECONNECT_MS = 1000;
 const $ = (id) => document.getElementById(id);
 const strip = new Strip($('strip'));
 let socket = null;
-let space = null; // the 3D view, once three.js is loaded
 let palette = null;
 let reasons = {};
 let chosenWord = -1; // of the attention: all words together
-let last = null;
+// What is shown: the last snapshot, and the 3D view once three.js is loaded.
+const live = (window.live = { snapshot: null, space: null });
 
 function connect() {
   const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -37,14 +37,14 @@ function hear(message) {
   if (message.kind === 'hello') {
     palette = decodeCells(message.palette);
     reasons = message.reasons;
-    if (message.has_3d && !space) load3d();
+    if (message.has_3d && !live.space) load3d();
     $('no-scene').hidden = message.has_3d;
   } else if (message.kind === 'answer') {
     tell(message.text, message.is_good);
   } else {
     // One at a time: the server sends the next when this one is drawn, also from a hidden tab not.
     requestAnimationFrame(async () => {
-      last = message;
+      live.snapshot = message;
       try {
         await draw(message);
       } finally {
@@ -57,7 +57,7 @@ function hear(message) {
 async function load3d() {
   const { Space } = await import('./scene.js');
   try {
-    space = new Space($('scene'));
+    live.space = new Space($('scene'));
   } catch {
     $('no-scene').textContent = 'no 3D view: this browser has no WebGL';
     $('no-scene').hidden = false;
@@ -72,14 +72,14 @@ async function draw(snapshot) {
   const [p50, p95, p99] = snapshot.latency_ms.map((v) => (v === null ? '–' : v.toFixed(0)));
   $('latency').textContent = `p50 ${p50}, p95 ${p95}, p99 ${p99} ms`;
   $('new-scene').hidden = snapshot.scene === null;
-  if (space) space.draw(snapshot);
+  if (live.space) live.space.draw(snapshot);
   await drawPicture();
 }
 
 async function drawPicture() {
-  $('no-picture').hidden = last.picture !== null;
-  if (last.picture !== null) {
-    await drawCamera($('camera'), last, $('heat').checked, chosenWord, palette);
+  $('no-picture').hidden = live.snapshot.picture !== null;
+  if (live.snapshot.picture !== null) {
+    await drawCamera($('camera'), live.snapshot, $('heat').checked, chosenWord, palette);
   }
 }
 
@@ -109,15 +109,19 @@ function drawWords(attention) {
   const box = $('words');
   while (box.children.length > words.length) box.lastChild.remove();
   if (chosenWord >= words.length) chosenWord = -1;
-  $('spread').textContent = attention ? `spread ${attention.spread.toFixed(2)}` : '';
+  $('spread').textContent = attention ? spreadText(attention) : '';
   words.forEach((word, i) => {
     const chip = box.children[i] || box.appendChild(makeChip(i));
-    const [name, weight] = chip.childNodes;
+    const [name, share] = chip.childNodes;
     name.textContent = word.text;
-    weight.textContent = `${Math.round(100 * word.weight)} %`;
-    chip.style.setProperty('--share', `${100 * word.weight}%`);
+    share.textContent = `${Math.round(100 * word.share)} %`;
+    chip.style.setProperty('--share', `${100 * word.share}%`);
     chip.setAttribute('aria-pressed', String(i === chosenWord));
   });
+}
+
+function spreadText({ spread, is_diffuse: isDiffuse }) {
+  return `spread ${spread.toFixed(2)}${isDiffuse ? ': diffuse, it tells little' : ''}`;
 }
 
 function makeChip(i) {
@@ -127,7 +131,7 @@ function makeChip(i) {
   chip.append(document.createElement('span'), document.createElement('small'));
   chip.onclick = () => {
     chosenWord = chosenWord === i ? -1 : i;
-    drawWords(last.attention);
+    drawWords(live.snapshot.attention);
     drawPicture();
   };
   return chip;
@@ -170,11 +174,12 @@ $('form').onsubmit = (event) => {
   tell('', true);
 };
 $('command').onkeydown = (event) => {
-  if (event.key !== 'ArrowUp' || !last || !last.history.length) return;
+  const entry = live.snapshot?.history.at(-1);
+  if (event.key !== 'ArrowUp' || !entry) return;
   event.preventDefault();
-  $('command').value = last.history[last.history.length - 1].command;
+  $('command').value = entry.command;
 };
-$('heat').onchange = () => last && drawPicture();
+$('heat').onchange = () => live.snapshot && drawPicture();
 $('stop').onclick = () => send({ say: 'stop' });
 $('new-scene').onclick = () => send({ press: 'scene' });
 $('estop').onclick = () => send({ press: 'estop' });

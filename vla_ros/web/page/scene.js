@@ -39,7 +39,9 @@ export class Space {
     this.trailPoints = [];
     this.target = axes(AXIS_M);
     this.hand = gripper();
-    this.scene.add(this.path, this.dots, this.trail, this.target, this.hand);
+    this.workspace = new THREE.Box3Helper(new THREE.Box3(), '#9aa5b1');
+    this.workspace.visible = false;
+    this.scene.add(this.workspace, this.path, this.dots, this.trail, this.target, this.hand);
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.target.set(...LOOK_AT);
     this.controls.update();
@@ -59,7 +61,12 @@ export class Space {
     this.renderer.render(this.scene, this.camera);
   }
 
-  draw({ chunk, target, measured, gripper: closing, scene }) {
+  draw({ workspace, chunk, target, measured, gripper: closing, scene }) {
+    this.workspace.visible = workspace !== null;
+    if (workspace) {
+      this.workspace.box.min.set(...workspace[0]);
+      this.workspace.box.max.set(...workspace[1]);
+    }
     this.drawThings(scene || { objects: {}, zones: {} });
     drawPath(this.path.geometry, chunk);
     place(this.target, target);
