@@ -91,6 +91,24 @@ def test_chunk_and_attention_carry_the_stamp_of_the_image(graph, robot, path):
     assert attention_from_message(robot.attention[0], planes=2).shape == (2, 2, 3)
 
 
+def test_saliency_is_computed_only_while_somebody_looks(graph, robot, path, monkeypatch):
+    computed = []
+
+    def saliency(policy, observation):
+        computed.append(observation.stamp_ns)
+        return np.ones((2, 2, 3), np.float32)
+
+    monkeypatch.setattr('vla_ros.pipeline.saliency.gradient_saliency', saliency)
+    inference_node(graph, path)
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    robot.publish_until(lambda: len(robot.chunks) >= 2)
+    assert not computed
+    seen = graph.listen(wiring.SALIENCY)
+    robot.publish_until(lambda: seen)
+    assert seen[0].header == header(7, 'eye')
+    assert attention_from_message(seen[0], planes=2).shape == (2, 2, 3)
+
+
 def test_the_policy_sees_the_image_the_command_and_the_measured_state(graph, robot, path):
     inference_node(graph, path)
     graph.publish(wiring.COMMAND_EMBEDDING, command())

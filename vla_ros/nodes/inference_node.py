@@ -2,7 +2,7 @@
 The policy: newest frame, command and own pose to a chunk of actions. A managed node.
 
 Subscribes: vla/image, vla/command_embedding, robot_pose, gripper_state
-Publishes: vla/action_chunk, vla/attention (both with the image's stamp), diagnostics
+Publishes: vla/action_chunk, vla/attention, vla/saliency (all with the image's stamp), diagnostics
 
 It infers only while there is a command, in one thread of its own, and always on the newest frame.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sys
 import time
 import traceback
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import Image
@@ -24,7 +24,6 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import (
     EncodedCommand,
     Observation,
-    Policy,
     PolicyResult,
     REFUSAL_CHANNELS,
     REFUSAL_THRESHOLD,
@@ -50,6 +49,9 @@ from vla_ros.pipeline.mailbox import Worker
 from vla_ros.pipeline.manifest import PolicyManifest
 from vla_ros.pipeline.proprioception import Proprioception
 
+if TYPE_CHECKING:
+    from vla_ros.pipeline.policy import TorchPolicy
+
 #: What each of ``REFUSALS`` means.
 _DOUBTS = (
     'this is no task that the policy knows',
@@ -68,7 +70,7 @@ class InferenceNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__('inference', **options)
         self._params = declare(self, InferenceParams)
-        self._policy: Policy | None = None
+        self._policy: TorchPolicy | None = None
         self._manifest: PolicyManifest | None = None
         self._worker: Worker[Job] | None = None
         self._inputs: list[Any] = []
@@ -100,7 +102,8 @@ class InferenceNode(ManagedNode):
         self._forget()
         self._chunk = wiring.ACTION_CHUNK.publisher(self)
         self._attention = wiring.ATTENTION.publisher(self)
-        self._outputs = [self._chunk, self._attention]
+        self._saliency = wiring.SALIENCY.publisher(self)
+        self._outputs = [self._chunk, self._attention, self._saliency]
         self._worker = Worker(self._infer, self._infer_failed, 'inference')
         self._inputs = [
             wiring.COMMAND_EMBEDDING.subscription(self, self._on_command),
@@ -187,6 +190,14 @@ class InferenceNode(ManagedNode):
         self._problem = self._doubt(result, observation.command)
         age_ns = self.get_clock().now().nanoseconds - observation.stamp_ns
         self._latency.add(age_ns * 1e-9)
+        if self._saliency.get_subscription_count() > 0:  # it takes longer than the inference
+            self._publish_saliency(job)
+
+    def _publish_saliency(self, job: Job) -> None:
+        from vla_ros.pipeline.saliency import gradient_saliency
+
+        planes = gradient_saliency(self._policy, job.observation)
+        self._saliency.publish(attention_to_message(planes, job.header))
 
     def _doubt(self, result: PolicyResult, command: EncodedCommand) -> str:
         """Return why nothing moves, told once a command; '' once the command is understood."""

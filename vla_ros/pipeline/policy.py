@@ -15,6 +15,7 @@ import warnings
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import (
@@ -38,11 +39,15 @@ _FIX = 'export the policy again, or leave policy_path empty for the shipped one'
 
 
 class TorchPolicy:
-    """A loaded and checked policy; ``manifest`` says what it wants. One caller at a time."""
+    """
+    A loaded and checked policy; ``manifest`` says what it wants. One caller at a time.
+
+    ``module`` takes what ``inputs`` makes of an observation.
+    """
 
     def __init__(self, manifest: PolicyManifest, module: torch.jit.ScriptModule) -> None:
         self.manifest = manifest
-        self._module = module
+        self.module = module
         self._image_shape = (
             len(manifest.cameras),
             manifest.image_height,
@@ -63,20 +68,10 @@ class TorchPolicy:
         ConfigurationError if the images, the state or the command are not of the manifest's
         sizes.
         """
-        tokens = observation.command.tokens
-        self._check(observation)
-        n = len(tokens)
-        text = np.zeros((1, self.manifest.text_encoder.max_tokens, tokens.shape[1]), np.float32)
-        text[0, :n] = tokens
-        # Copies, for images that arrived in messages may not be written to, which torch wants.
-        image = np.array(observation.images.transpose(0, 3, 1, 2), order='C')
-        with torch.inference_mode():
-            output: PolicyOutput = self._module(
-                torch.from_numpy(image)[None],
-                torch.from_numpy(text),
-                torch.arange(text.shape[1])[None] < n,
-                torch.from_numpy(np.array(observation.state, np.float32))[None],
-            )
+        n = len(observation.command.tokens)
+        inputs = self.inputs(observation)
+        with torch.no_grad():
+            output: PolicyOutput = self.module(*inputs)
             probabilities = output.task_logits[0].softmax(dim=0).numpy()
         by_task = dict(zip(self.manifest.tasks, probabilities, strict=True))
         actions, termination = output.actions[0].numpy(), output.termination[0].numpy()
@@ -91,6 +86,21 @@ class TorchPolicy:
             dt_s=self.manifest.dt_s,
         )
         return PolicyResult(chunk, output.attention[0, :n].numpy(), probabilities)
+
+    def inputs(self, observation: Observation) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what the module takes, a batch of one; raises ConfigurationError as ``infer``."""
+        self._check(observation)
+        tokens = observation.command.tokens
+        text = np.zeros((1, self.manifest.text_encoder.max_tokens, tokens.shape[1]), np.float32)
+        text[0, : len(tokens)] = tokens
+        # Copies, for images that arrived in messages may not be written to, which torch wants.
+        image = np.array(observation.images.transpose(0, 3, 1, 2), order='C')
+        return (
+            torch.from_numpy(image)[None],
+            torch.from_numpy(text),
+            torch.arange(text.shape[1])[None] < len(tokens),
+            torch.from_numpy(np.array(observation.state, np.float32))[None],
+        )
 
     def _check(self, observation: Observation) -> None:
         manifest, tokens = self.manifest, observation.command.tokens
@@ -130,7 +140,9 @@ def load_policy(path: str | Path, num_threads: int = 1) -> TorchPolicy:
     module = load_torchscript(path, manifest.sha256, manifest.size_bytes)
     inputs = example_inputs(manifest)
     try:
-        with torch.inference_mode():
+        # Not inference_mode: TorchScript keeps constants of the first calls, and those made in it
+        # can have no part in a gradient (see ``pipeline.saliency``).
+        with torch.no_grad():
             for _ in range(WARM_UP_CALLS):
                 check_output(module(*inputs), manifest)
     except Exception as error:  # a model's code may raise anything
