@@ -260,7 +260,11 @@ class Bench:
         self.pose = node(folder, 'pose', {**WORKSPACE, **parameters}, defect)
         self.player = Player(with_policy)
         self.others: list[Process] = []
-        self.wait(lambda: self.ears.statuses, 30.0, 'the pose node')
+        try:
+            self.wait(lambda: self.ears.statuses, 30.0, 'the pose node')
+        except TimeoutError:
+            self.close()
+            raise
 
     def wait(self, condition: Callable[[], object], timeout_s: float, what: str) -> None:
         deadline = time.monotonic() + timeout_s
