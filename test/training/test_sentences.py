@@ -1,55 +1,141 @@
 import numpy as np
+import pytest
+import torch
 
+from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
+from vla_ros.training import sentences
+from vla_ros.training.grammar import (
+    every_plain_sentence,
+    Meaning,
+    MEANT_COLOURS,
+    MEANT_SHAPES,
+    MEANT_TASKS,
+    MEANT_ZONES,
+    Sentence,
+)
 from vla_ros.training.sentences import (
-    every_task,
-    load_sentences,
+    encode_sentences,
     make_sentences,
-    NO_TASK,
     sentence_bank,
+    SentenceBank,
 )
 
-
-class Encoder:
-    """Encodes a text as one token a word: its length."""
-
-    calls = 0
-
-    def encode(self, text):
-        self.calls += 1
-        return np.array([[len(word)] * 2 for word in text.split()], np.float32)
+SENTENCES = [
+    Sentence('put the red ball in the green zone', Meaning('put', 'red', 'ball', 'green')),
+    Sentence('lift the blue one', Meaning('pick', 'blue', 'any')),
+    Sentence('hello', Meaning('none')),
+]
+LENGTHS = np.array([3, 1, 2])
 
 
-def test_every_task_has_its_share_of_different_sentences():
-    texts = make_sentences(12, seed=0)
-    assert len(every_task()) == 2 * 18 + 2 * 18 * 6
-    assert len(set(texts['pick|red block|'])) == 12
-    assert len(set(texts['put|red block|green'])) == 2
+def bank():
+    """Return three sentences of 3, 1 and 2 tokens; the features of token i are i + 1."""
+    tokens = np.repeat(np.arange(1.0, 7.0)[:, None], 2, axis=1).astype(np.float16)
+    return SentenceBank(
+        tokens,
+        np.array([0, 3, 4]),
+        LENGTHS,
+        np.array([[4, 0, 2, 1], [2, 2, 6, -1], [0, -1, -1, -1]]),
+    )
 
 
-def test_the_plainest_sentence_is_always_there():
-    assert 'pick up the red block' in make_sentences(6, seed=3)['pick|red block|']
+@pytest.fixture
+def encoded(monkeypatch):
+    """Count what is encoded, in place of encoding it."""
+    calls = []
+
+    def encode(some, workers):
+        calls.append(some)
+        lengths = np.array([len(s.text.split()) for s in some])
+        tokens = np.arange(lengths.sum(), dtype=np.float16)[:, None]
+        return SentenceBank(
+            tokens, np.cumsum(lengths) - lengths, lengths, sentences._classes(some)
+        )
+
+    monkeypatch.setattr(sentences, 'encode_sentences', encode)
+    return calls
 
 
-def test_the_bank_holds_what_the_encoder_says(tmp_path):
-    bank = sentence_bank(tmp_path, Encoder(), 6, seed=0, max_tokens=24)
-    row = bank.draw('pick|red block|', np.random.default_rng(0))
-    tokens = bank.tokens(row)
-    assert 1 <= len(tokens) <= 24
-    assert (bank.features[row, len(tokens) :] == 0).all()
-    bank.draw(NO_TASK, np.random.default_rng(0))
+def test_a_batch_holds_the_tokens_of_its_rows_and_zeros_behind():
+    text = bank().batch(np.array([2, 0])).text
+    assert text.shape == (2, MAX_TOKENS, 2)
+    assert text.dtype == torch.float32
+    assert text[:, :4, 0].tolist() == [[5.0, 6.0, 0.0, 0.0], [1.0, 2.0, 3.0, 0.0]]
+    assert (text[:, 4:] == 0).all()
 
 
-def test_a_bank_on_disk_is_not_encoded_again(tmp_path):
-    first = sentence_bank(tmp_path, Encoder(), 6, seed=0, max_tokens=24)
-    encoder = Encoder()
-    again = sentence_bank(tmp_path, encoder, 6, seed=0, max_tokens=24)
-    assert encoder.calls == 0
-    np.testing.assert_array_equal(first.features, again.features)
+def test_the_mask_is_true_where_there_is_a_token():
+    got = bank().batch(np.array([0, 1, 2, 1]))
+    assert got.text_mask.sum(dim=1).tolist() == [3, 1, 2, 1]
+    assert torch.equal(got.text_mask, got.text[:, :, 0] != 0)
 
 
-def test_other_sentences_are_encoded_anew(tmp_path):
-    sentence_bank(tmp_path, Encoder(), 6, seed=0, max_tokens=24)
-    encoder = Encoder()
-    sentence_bank(tmp_path, encoder, 6, seed=1, max_tokens=24)
-    assert encoder.calls > 0
-    assert load_sentences(tmp_path).texts == make_sentences(6, seed=1)
+def test_classes_are_places_among_the_meant_words_and_minus_one_where_nothing_is_said():
+    assert sentences._classes(SENTENCES).tolist() == [
+        [MEANT_TASKS.index('put'), MEANT_COLOURS.index('red'), MEANT_SHAPES.index('ball'),
+         MEANT_ZONES.index('green')],
+        [MEANT_TASKS.index('pick'), MEANT_COLOURS.index('blue'), MEANT_SHAPES.index('any'), -1],
+        [MEANT_TASKS.index('none'), -1, -1, -1],
+    ]  # fmt: skip
+
+
+def test_a_batch_has_the_classes_of_its_rows():
+    got = bank().batch(np.array([1, 2]))
+    assert [int(part[0]) for part in got[2:]] == [2, 2, 6, -1]
+    assert [int(part[1]) for part in got[2:]] == [0, -1, -1, -1]
+
+
+def test_a_bank_is_as_long_as_it_has_sentences():
+    assert len(bank()) == 3
+
+
+def test_training_sentences_begin_with_all_plain_ones():
+    plain = every_plain_sentence()
+    assert make_sentences(len(plain) + 5, seed=3)[: len(plain)] == plain
+    assert make_sentences(10, seed=3) == plain[:10]
+
+
+def test_sentences_of_other_splits_have_no_plain_ones():
+    plain = {s.text for s in every_plain_sentence()}
+    for splits in (('train', 'test'), ('validation', 'train'), ('test', 'test')):
+        made = make_sentences(20, 0, *splits)
+        assert len(made) == 20
+        assert not {s.text for s in made} & plain
+
+
+def test_the_seed_decides_what_is_said():
+    assert make_sentences(40, 5, 'test', 'test') == make_sentences(40, 5, 'test', 'test')
+    assert make_sentences(40, 5, 'test', 'test') != make_sentences(40, 6, 'test', 'test')
+
+
+def test_a_bank_on_disk_is_not_encoded_again(tmp_path, encoded):
+    first = sentence_bank(tmp_path, 300, seed=0, workers=1)
+    again = sentence_bank(tmp_path, 300, seed=0, workers=2)
+    assert len(encoded) == 1
+    for part in ('tokens', 'starts', 'lengths', 'classes'):
+        np.testing.assert_array_equal(getattr(first, part), getattr(again, part))
+
+
+def test_other_sentences_are_encoded_anew(tmp_path, encoded):
+    sentence_bank(tmp_path, 500, seed=0, workers=1)
+    other = sentence_bank(tmp_path, 500, seed=1, workers=1)
+    assert [len(some) for some in encoded] == [500, 500]
+    assert len(other) == 500
+
+
+def test_a_half_written_bank_is_made_again(tmp_path, encoded):
+    sentence_bank(tmp_path, 20, seed=0, workers=1)
+    (path,) = tmp_path.glob('*.npz')
+    path.rename(path.with_suffix('.partial'))
+    sentence_bank(tmp_path, 20, seed=0, workers=1)
+    assert len(encoded) == 2
+    assert [f.suffix for f in tmp_path.iterdir()] == ['.npz']
+
+
+def test_the_bank_holds_what_the_encoder_says():
+    made = encode_sentences(SENTENCES, workers=1)
+    wanted = load_text_encoder().encode_all([s.text for s in SENTENCES])
+    got = made.batch(np.arange(3))
+    assert made.lengths.tolist() == [len(features) for features in wanted]
+    for row, features in zip(got.text, wanted, strict=True):
+        np.testing.assert_allclose(row[: len(features)], features, atol=2e-3)
