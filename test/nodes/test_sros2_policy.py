@@ -83,7 +83,8 @@ def make(name: str, folder: Path) -> Iterator[Node]:
         box = {'workspace_min': [0.2, -0.3, 0.0], 'workspace_max': [0.6, 0.3, 0.4]}
         yield PoseNode(**overrides(**box))
     elif name == 'marker':
-        yield MarkerNode(**overrides())
+        for source in ('attention', 'saliency'):
+            yield MarkerNode(**overrides(source=source))
     else:
         size = {'image_width': 32, 'image_height': 32}
         yield SimNode(**overrides(use_sim_time=False, publish_clock=True, **size))
