@@ -34,6 +34,7 @@ from vla_ros.nodes.conversions import (
     pose_from_message,
     pose_to_message,
 )
+from vla_ros.supervisor import _die_with
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKSPACE = {'workspace_min': list(ENVELOPE.low), 'workspace_max': list(ENVELOPE.high)}
@@ -46,6 +47,7 @@ class Process:
     def __init__(self, folder: Path, name: str, *command: str) -> None:
         self.name = name
         self.log = folder / f'{name}_{next(_RUN)}.log'
+        parent = os.getpid()
         path = f'{ROOT}:{ROOT / "test"}:{os.environ.get("PYTHONPATH", "")}'
         with self.log.open('w') as out:
             self._popen = subprocess.Popen(
@@ -54,6 +56,7 @@ class Process:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, 'PYTHONPATH': path},
+                preexec_fn=lambda: _die_with(parent),  # nothing outlives a campaign
             )
 
     @property
@@ -261,7 +264,7 @@ class Bench:
         self.player = Player(with_policy)
         self.others: list[Process] = []
         try:
-            self.wait(lambda: self.ears.statuses, 30.0, 'the pose node')
+            self.wait(lambda: self.ears.statuses, 60.0, 'the pose node')
         except TimeoutError:
             self.close()
             raise
@@ -278,7 +281,7 @@ class Bench:
         self.ears.read()
         return self.ears.statuses[-1][1] if self.ears.statuses else ''
 
-    def run(self, timeout_s: float = 15.0) -> None:
+    def run(self, timeout_s: float = 60.0) -> None:
         """Give commands until the robot moves."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

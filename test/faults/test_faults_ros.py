@@ -1,6 +1,8 @@
-"""A few trials of the running pose node, and the proof that its judge sees a broken one."""
+"""
+A few trials of the running pose node, and the proof that its judge sees a broken one.
 
-import time
+Those that time something are left to ``make faults``, on a machine that does nothing else.
+"""
 
 from faults.bench import bench
 from faults.every_promise import PROMISES
@@ -15,19 +17,14 @@ def own_latch(monkeypatch, tmp_path):
     monkeypatch.setenv('ROS_HOME', str(tmp_path))
 
 
-@pytest.mark.parametrize(('id', 'size'), [('A1.ros', 60), ('B1', 2), ('G1', 2), ('D4', 10)])
+@pytest.mark.parametrize(('id', 'size'), [('A1.ros', 60), ('C1.ros', 60), ('D4', 10)])
 def test_a_promise_of_the_running_nodes_is_kept(id, size, tmp_path):
     line = keep(PROMISES[id], size, seed=1, folder=tmp_path)
-    if line['violations']:  # a shared machine may stop for a moment
-        line = keep(PROMISES[id], size, seed=2, folder=tmp_path)
     assert line['violations'] == 0, line['examples']
 
 
-@pytest.mark.parametrize('defect', ['wrong_dt', 'no_acceleration_limit'])
+@pytest.mark.parametrize('defect', ['', 'zeros_as_hold'])
 def test_a_defect_in_the_running_node_is_heard(defect, tmp_path):
     with bench(tmp_path, defect=defect) as b:
-        b.run()
-        time.sleep(1.0)
-        b.player.policy_is_on = False
-        b.wait(lambda: b.state() == 'holding', 10.0, 'hold')
-        assert b.ears.judge().violations
+        b.wait(lambda: len(b.ears.records) > 9, 60.0, 'poses')
+        assert bool(b.ears.judge().violations) == bool(defect)
