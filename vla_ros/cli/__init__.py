@@ -30,6 +30,8 @@ COMMANDS = {
     'say': 'give the running robot a command',
     'status': 'show what the running robot does',
     'viz': 'show the running robot on a live page for any browser',
+    'record': 'record the running graph as a rosbag2 (MCAP)',
+    'report': 'make one HTML page of a recording',
     'reset': 'start a new scene, or release the e-stop',
     'expert': 'run the scripted expert and count its successes',
     'demos': 'let the scripted expert make demonstrations',

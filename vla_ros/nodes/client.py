@@ -123,9 +123,11 @@ class Client:
         self.sim_state = json.loads(message.data)
         self.sim_state_count += 1
 
-    def watch(self, topic: wiring.Topic, on_message: Callable[[Any], None]) -> None:
-        """Hand every message of ``topic`` to ``on_message`` while waiting."""
-        topic.subscription(self._node, on_message)
+    def watch(
+        self, topic: wiring.Topic, on_message: Callable[[Any], None], raw: bool = False
+    ) -> None:
+        """Hand every message of ``topic``, if ``raw`` as its bytes, over while waiting."""
+        topic.subscription(self._node, on_message, raw=raw)
 
     def wait(self, until: Callable[[], Any], timeout_s: float) -> bool:
         """Spin until ``until`` returns something true; return False after ``timeout_s``."""

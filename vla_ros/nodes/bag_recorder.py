@@ -1,0 +1,46 @@
+"""
+A recording of the running graph.
+
+Subscribes: every topic of ``wiring``, but vla/attention_image only if asked for
+"""
+
+from __future__ import annotations
+
+import time
+
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+
+from vla_ros.bag.writer import BagWriter, Stream
+from vla_ros.nodes import wiring
+from vla_ros.nodes.client import Client
+
+
+class BagRecorder:
+    """Writes what ``user`` hears while it waits; with ``overlay`` the heat map pictures too."""
+
+    def __init__(self, user: Client, writer: BagWriter, overlay: bool = False) -> None:
+        self._writer = writer
+        for topic in wiring.TOPICS:
+            if overlay or topic is not wiring.ATTENTION_IMAGE:
+                self._record(user, topic)
+
+    def _record(self, user: Client, topic: wiring.Topic) -> None:
+        stream = stream_of(topic, user.namespace)
+
+        def keep(data: bytes) -> None:
+            self._writer.write(stream, time.time_ns(), data)
+
+        user.watch(topic, keep, raw=True)
+
+
+def stream_of(topic: wiring.Topic, namespace: str) -> Stream:
+    """Return the topic as a bag names it."""
+    package = topic.type.__module__.partition('.')[0]
+    is_absolute = topic.name.startswith('/')
+    return Stream(
+        topic=topic.name if is_absolute else f'{namespace.rstrip("/")}/{topic.name}',
+        type=f'{package}/msg/{topic.type.__name__}',
+        is_reliable=topic.qos.reliability == ReliabilityPolicy.RELIABLE,
+        is_latched=topic.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+        depth=topic.qos.depth,
+    )
