@@ -71,10 +71,11 @@ def tasks_of(recording: Recording) -> list[Task]:
         if stamp.strip('0') and told.values.get('command'):
             starts.setdefault(stamp, told)
             last[stamp] = told
-    ends = [told.time_s for told in starts.values()][1:] + [recording.duration_s]
+    begun_s = [told.time_s for told in starts.values()]
+    ends_s = [*begun_s[1:], recording.duration_s]
     return [
         Task(stamp, told.values['command'], told.time_s, end_s, last[stamp])
-        for (stamp, told), end_s in zip(starts.items(), ends, strict=True)
+        for (stamp, told), end_s in zip(starts.items(), ends_s, strict=False)
     ]
 
 
