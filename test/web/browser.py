@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import itertools
 import json
+import os
 from pathlib import Path
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -102,7 +104,9 @@ def tab(width: int = 1280, height: int = 900) -> Iterator[Tab]:
     """Open a tab in a browser of its own."""
     chromium = find()
     assert chromium is not None
-    with tempfile.TemporaryDirectory(prefix='vla_ros_browser_') as folder:
+    with tempfile.TemporaryDirectory(
+        prefix='vla_ros_browser_', ignore_cleanup_errors=True
+    ) as folder:
         process = subprocess.Popen(
             [
                 *(chromium, '--headless', '--no-sandbox', '--disable-gpu-sandbox'),
@@ -114,12 +118,13 @@ def tab(width: int = 1280, height: int = 900) -> Iterator[Tab]:
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             with connect(_debugger(Path(folder)), max_size=None) as connection:
                 yield Tab(connection)
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # and the processes that it has started
             process.wait()
 
 
