@@ -1,36 +1,11 @@
-from dataclasses import replace
 import json
 
 import pytest
+from tiny_training import batch_at, CONFIG, make, weights
 import torch
 from torch import nn
 
-from vla_ros.training.config import load_config
 from vla_ros.training.trainer import Trainer
-
-CONFIG = replace(
-    load_config().trainer, steps=6, warmup_steps=2, log_every=2, save_every=2, learning_rate=0.05
-)
-
-
-def make(folder):
-    torch.manual_seed(0)
-    model = nn.Linear(2, 1)
-
-    def objective(batch):
-        x, y = batch
-        return {'error': (model(x) - y).square().mean()}
-
-    return Trainer(model, objective, {'error': 2.0}, CONFIG, folder)
-
-
-def batch_at(step):
-    x = torch.randn(16, 2, generator=torch.Generator().manual_seed(step))
-    return x, x.sum(dim=1, keepdim=True)
-
-
-def weights(trainer):
-    return [p.detach().clone() for p in trainer.model.parameters()]
 
 
 def test_training_makes_the_loss_smaller(tmp_path):
@@ -51,10 +26,44 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
     assert resumed.step == 4
     resumed.run(batch_at, 6)
     torch.testing.assert_close(weights(resumed), weights(whole))
+    torch.testing.assert_close(
+        list(resumed.average.parameters()), list(whole.average.parameters())
+    )
 
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
     assert not make(tmp_path).resume()
+
+
+def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    trainer = make(tmp_path)
+    trainer.run(batch_at, 2)
+
+    def killed(document, path):
+        path.write_bytes(b'half')
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, 'save', killed)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(batch_at, 4)
+    again = make(tmp_path)
+    assert again.resume()
+    assert again.step == 2
+
+
+def test_a_run_that_is_where_it_should_be_does_nothing(tmp_path):
+    trainer = make(tmp_path)
+    trainer.run(batch_at, 4)
+    before = weights(trainer)
+    trainer.run(batch_at, 4)
+    torch.testing.assert_close(weights(trainer), before, rtol=0, atol=0)
+
+
+def test_another_rank_keeps_no_records(tmp_path):
+    trainer = make(tmp_path, rank=1)
+    trainer.run(batch_at, 6)
+    assert trainer.step == 6
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_average_follows_the_weights(tmp_path):
@@ -69,9 +78,53 @@ def test_the_average_follows_the_weights(tmp_path):
         assert not torch.equal(mean, first)
 
 
+def test_the_average_is_never_trained(tmp_path):
+    trainer = make(tmp_path)
+    trainer.run(batch_at, 2)
+    assert not any(p.requires_grad for p in trainer.average.parameters())
+    assert not trainer.average.training
+    assert trainer.model.training
+
+
+def test_a_count_is_taken_over_rather_than_averaged(tmp_path):
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))
+
+    def objective(batch):
+        return {'error': (model(batch[0]) - batch[1]).square().mean()}
+
+    trainer = Trainer(model, objective, {'error': 1.0}, CONFIG, tmp_path)
+    trainer.run(batch_at, 3)
+    assert int(trainer.average[0].num_batches_tracked) == 3
+
+
 def test_the_learning_rate_rises_and_falls(tmp_path):
     trainer = make(tmp_path)
-    rates = [trainer.learning_rate(step) for step in range(6)]
+    rates = [trainer.learning_rate(step) for step in range(7)]
     assert rates[0] < rates[1]
     assert rates[5] < rates[2]
     assert max(rates) == pytest.approx(0.05, rel=0.1)
+    assert rates[6] > 0.0
+
+
+def test_a_loss_counts_by_its_weight(tmp_path):
+    def after(weight):
+        torch.manual_seed(0)
+        model = nn.Linear(2, 1)
+
+        def objective(batch):
+            error = (model(batch[0]) - batch[1]).square().mean()
+            return {'error': error, 'size': model.weight.square().sum()}
+
+        trainer = Trainer(model, objective, {'error': 1.0, 'size': weight}, CONFIG, tmp_path, 1)
+        trainer.run(batch_at, 6)
+        return float(model.weight.detach().norm())
+
+    assert after(10.0) < after(0.0)
+
+
+def test_biases_do_not_decay(tmp_path):
+    trainer = make(tmp_path)
+    trainer.run(lambda step: (torch.zeros(1, 2), trainer.model.bias.detach()), 6)
+    torch.testing.assert_close(trainer.model.bias, make(tmp_path / 'new').model.bias)
+    start = make(tmp_path / 'new').model.weight
+    assert trainer.model.weight.norm() < start.norm()
