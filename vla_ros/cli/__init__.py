@@ -32,6 +32,7 @@ COMMANDS = {
     'viz': 'show the running robot on a live page for any browser',
     'record': 'record the running graph as a rosbag2 (MCAP)',
     'report': 'make one HTML page of a recording',
+    'look': 'draw what a policy looks at, and test whether it matters to it',
     'reset': 'start a new scene, or release the e-stop',
     'expert': 'run the scripted expert and count its successes',
     'demos': 'let the scripted expert make demonstrations',
