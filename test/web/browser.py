@@ -41,6 +41,7 @@ class Tab:
 
     def open(self, address: str) -> None:
         self._do('Page.navigate', url=address)
+        self.wait('location.href !== "about:blank" && document.readyState === "complete"')
 
     def value(self, expression: str) -> Any:
         """Return what a JavaScript expression yields in the page."""
