@@ -22,10 +22,11 @@ def gradient_saliency(policy: TorchPolicy, observation: Observation) -> NDArray[
     """
     Return planes (n, gh, gw) that sum to one, plane i being of token i, as attention is.
 
-    Places weigh by the gradient of the last position of the chunk by their pixels, words by that
-    of the likeliest task's probability by their tokens. The two are found apart: every plane is
-    the same map, times the weight of its word. Raises ConfigurationError for a policy whose
-    position has no gradient by the image.
+    Places weigh by the squared gradient of the last position of the chunk by their pixels: their
+    share of the error that a little noise in every pixel would cause. Words weigh by that of the
+    likeliest task's probability by their tokens. The two are found apart: every plane is the same
+    map, times the weight of its word. Raises ConfigurationError for a policy whose position has no
+    gradient by the image.
     """
     image, text, mask, state = policy.inputs(observation)
     pixels, tokens = image.float().requires_grad_(), text.requires_grad_()
@@ -40,12 +41,12 @@ def gradient_saliency(policy: TorchPolicy, observation: Observation) -> NDArray[
             )
         by_pixel = _squares([_gradient(value, pixels) for value in position])[0]
         likeliest = output.task_logits[0].log_softmax(dim=0).max()
-        by_token = _gradient(likeliest, tokens)[0].norm(dim=-1)
+        by_token = _squares([_gradient(likeliest, tokens)])[0].sum(dim=-1)
     grid = policy.manifest.grid
     # (c, 3, h, w) to what all cameras and colours of a cell have together.
     by_cell = torch.nn.functional.adaptive_avg_pool2d(by_pixel.sum(dim=(0, 1))[None], grid)[0]
     n = len(observation.command.tokens)
-    planes = _shares(by_token[:n])[:, None, None] * _shares(by_cell.sqrt())
+    planes = _shares(by_token[:n])[:, None, None] * _shares(by_cell)
     return planes.numpy()
 
 
