@@ -83,12 +83,8 @@ def user(up):
 
 
 def obeyed(user, text: str, key: str, timeout_s: float = 25.0) -> bool:
-    """Say it, and once more if need be: the policy is learned and the run is in real time."""
-    for _ in range(2):
-        user.say(text)
-        if user.wait(lambda: user.sim_state['success'][key], timeout_s):
-            return True
-    return False
+    user.say(text)
+    return user.wait(lambda: user.sim_state['success'][key], timeout_s)
 
 
 def moved_m(user, seconds: float) -> float:

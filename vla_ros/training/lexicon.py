@@ -62,7 +62,7 @@ def read_lexicon(wordnet: Path) -> Lexicon:
         word: shape for shape in SHAPES for word in single_words('shapes', shape)
     } | _SHAPES
     for word in sorted(set(noun_index) | set(adjective_index)):
-        if not re.fullmatch('[a-z]{3,}', word):
+        if not re.fullmatch('[a-z]{3,}', word) or word in known:
             continue
         as_noun = [nouns[key] for key in noun_index.get(word, ())]
         in_file = [sense for sense in as_noun if sense.file in _THINGS]
@@ -71,11 +71,11 @@ def read_lexicon(wordnet: Path) -> Lexicon:
         named = [s for s in as_adjective if 'color' in s.definition] + [
             s for s in as_noun if _is_colour(s, nouns)
         ]
-        if word not in known and (colour := _told(_COLOURS, word, named, senses)):
+        if colour := _told(_COLOURS, word, named, senses):
             colours[word] = colour
-        elif word not in _COLOURS and (colour := _told(_COLOURS, word, coloured, {})):
-            things[word] = colour  # known ones as well: they are only read so beside a noun
-        if word not in known and (shape := _told(_SHAPES, word, in_file, nouns, shape_words)):
+        elif colour := _told(_COLOURS, word, coloured, {}):
+            things[word] = colour
+        if shape := _told(_SHAPES, word, in_file, nouns, shape_words):
             shapes[word] = shape
     zone_words = single_words('zones')
     return Lexicon(colours, things, shapes, tuple(sorted({*shape_words, *zone_words})))
