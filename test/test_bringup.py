@@ -8,6 +8,7 @@ import pytest
 
 from vla_ros.bringup import environment, GRAPHS, NodeSpec, Options, options_of
 from vla_ros.errors import ConfigurationError
+from vla_ros.paths import shipped_policy_path
 
 
 def spec_of(specs, name: str) -> NodeSpec:
@@ -102,6 +103,15 @@ def test_a_missing_parameter_file_is_named():
 def test_a_policy_without_a_manifest_is_refused_before_anything_starts():
     with pytest.raises(ConfigurationError, match='/nowhere.json: there is no such file'):
         GRAPHS['sim'](Options(policy_path='/nowhere.pt'))
+
+
+def test_both_who_need_the_policy_get_it():
+    path = str(shipped_policy_path())
+    specs = GRAPHS['robot'](Options(policy_path=path))
+    assert [s.name for s in specs if s.parameters.get('policy_path') == path] == [
+        'command',
+        'inference',
+    ]
 
 
 def test_real_time_needs_no_clock():

@@ -221,7 +221,12 @@ def environment(graph: str, existing: Mapping[str, str]) -> dict[str, str]:
 
 
 def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[NodeSpec, ...]:
-    special = {'camera': _image_size(options.policy_path), 'inference': _policy(options)}
+    policy = _policy(options)
+    special = {
+        'camera': _image_size(options.policy_path),
+        'command': policy,
+        'inference': policy,
+    }
     time: dict[str, Value] = {'use_sim_time': True} if clock else {}
     return tuple(
         _node(name, options, files, clock, {**special.get(name, {}), **time})

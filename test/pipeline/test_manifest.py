@@ -8,6 +8,7 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.manifest import (
     Camera,
     Channel,
+    check_text_encoder,
     Normalisation,
     POLICY_FORMAT,
     PolicyManifest,
@@ -159,3 +160,15 @@ def test_manifest_command_and_paths_need_neither_torch_nor_ros():
     code = f'import sys, {modules}; print({{"torch", "rclpy"}} & set(sys.modules))'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == 'set()'
+
+
+def test_the_text_encoder_that_a_policy_was_trained_with_passes(model):
+    model.with_suffix('.json').write_text(to_json(MANIFEST))
+    check_text_encoder(model, 'words', 'a' * 64)
+
+
+@pytest.mark.parametrize(('id', 'sha256'), [('words', 'b' * 64), ('other', 'a' * 64)])
+def test_another_text_encoder_is_refused_by_both_names(model, id, sha256):
+    model.with_suffix('.json').write_text(to_json(MANIFEST))
+    with pytest.raises(ConfigurationError, match=f'words .a+..*{id} .{sha256[:12]}'):
+        check_text_encoder(model, id, sha256)

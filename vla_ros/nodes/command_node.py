@@ -24,7 +24,9 @@ from vla_ros.nodes.conversions import command_to_message
 from vla_ros.nodes.diagnostics import Durations, Health, OK, report_health
 from vla_ros.nodes.params import CommandParams, declare
 from vla_ros.nodes.runner import run
+from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.command import CommandError, is_stop, normalise, printable
+from vla_ros.pipeline.manifest import check_text_encoder
 
 NO_TOKENS = np.zeros((0, 0), dtype=np.float32)
 
@@ -50,7 +52,10 @@ class CommandNode(Node):
         # Imports torch, which only this method needs.
         from vla_ros.pipeline.text_encoder import load_text_encoder
 
-        return load_text_encoder(self._params.cache_dir, self._params.num_threads)
+        encoder = load_text_encoder(self._params.cache_dir, self._params.num_threads)
+        path = self._params.policy_path or shipped_policy_path()
+        check_text_encoder(path, encoder.id, encoder.sha256)
+        return encoder
 
     def _on_command(self, message: String) -> None:
         # The moment of asking: a stop that comes while this is being encoded is newer.

@@ -63,6 +63,10 @@ class CommandParams:
     max_bytes: int = param(
         512, 'longer commands (UTF-8, normalised) are rejected', ge=16, le=65536
     )
+    policy_path: str = param(
+        '',
+        'policy that gets the commands; one for another text encoder is refused; empty: shipped',
+    )
     cache_dir: str = param('', 'where the exported text encoder is kept; empty: the user cache')
     num_threads: int = param(1, 'CPU threads of the text encoder', ge=1, le=64)
 

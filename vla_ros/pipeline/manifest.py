@@ -14,6 +14,7 @@ import math
 from pathlib import Path
 import re
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import TERMINATION_CHANNEL
 from vla_ros.pipeline.strict_json import read_json
 
@@ -185,6 +186,17 @@ def read_manifest(model_path: str | Path) -> PolicyManifest:
         manifest_path(model_path),
         'a policy needs the manifest that was exported with it: copy both files, or export again',
     )
+
+
+def check_text_encoder(model_path: str | Path, encoder_id: str, sha256: str) -> None:
+    """Raise ConfigurationError unless a policy was trained with this very text encoder."""
+    pin = read_manifest(model_path).text_encoder
+    if (pin.id, pin.sha256) != (encoder_id, sha256):
+        raise ConfigurationError(
+            f'{model_path}: got a policy for the text encoder {pin.id} ({pin.sha256[:12]}), '
+            f'expected one for {encoder_id} ({sha256[:12]}), by which commands are read here; '
+            'train it again, or choose another policy_path'
+        )
 
 
 def read_text_encoder_manifest(model_path: str | Path) -> TextEncoderManifest:
