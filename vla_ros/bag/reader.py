@@ -63,16 +63,21 @@ class Seen:
 
 @dataclass
 class Track:
-    """Times (n,) since the start of the bag and positions (n, 3) of a stream of poses."""
+    """
+    A stream of poses: when each was received, since the start of the bag, its stamp, its position.
+
+    Messages are received in bursts: how fast something moves is told by the stamps.
+    """
 
     times_s: list[float] = field(default_factory=list)
+    stamps_s: list[float] = field(default_factory=list)
     positions: list[tuple[float, float, float]] = field(default_factory=list)
 
-    def arrays(self) -> tuple[Array, Array]:
-        """Return both; poses that are not finite are left out."""
-        times, positions = np.array(self.times_s), np.reshape(self.positions, (-1, 3))
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """Return times (n,), stamps (n,) and positions (n, 3); poses not finite are left out."""
+        positions = np.reshape(self.positions, (-1, 3))
         usable = np.isfinite(positions).all(axis=1)
-        return times[usable], positions[usable]
+        return np.array(self.times_s)[usable], np.array(self.stamps_s)[usable], positions[usable]
 
 
 @dataclass
@@ -205,16 +210,17 @@ def _note_status(recording: Recording, received_ns: int, message: Any) -> None:
 
 
 def _note_target(recording: Recording, received_ns: int, message: Any) -> None:
-    _note_pose(recording.target, _since(recording, received_ns), message)
+    _note_pose(recording, recording.target, received_ns, message)
 
 
 def _note_measured(recording: Recording, received_ns: int, message: Any) -> None:
-    _note_pose(recording.measured, _since(recording, received_ns), message)
+    _note_pose(recording, recording.measured, received_ns, message)
 
 
-def _note_pose(track: Track, time_s: float, message: Any) -> None:
+def _note_pose(recording: Recording, track: Track, received_ns: int, message: Any) -> None:
     position = message.pose.position
-    track.times_s.append(time_s)
+    track.times_s.append(_since(recording, received_ns))
+    track.stamps_s.append(_since(recording, _stamp_ns(message)))
     track.positions.append((position.x, position.y, position.z))
 
 

@@ -18,8 +18,8 @@ from vla_ros.pipeline import attention as looks
 from vla_ros.pipeline.look import look_at
 from vla_ros.pipeline.reason import Reason
 
-PICTURES_A_COMMAND = 6
-PICTURE_SIDE_PX = 220
+PICTURES_A_COMMAND = 4
+PICTURE_SIDE_PX = 240
 
 _STATES = ('idle', 'running', 'succeeded', 'holding', 'estopped')
 _AXES = ('x', 'y', 'z')
@@ -29,6 +29,7 @@ body { margin: 0 auto; max-width: 1060px; padding: 24px; color: #1c2430; backgro
 h1 { font-size: 24px; } h2 { font-size: 17px; margin: 30px 0 8px; }
 p { margin: 4px 0; } small, .soft { color: #5b6675; }
 table { border-collapse: collapse; width: 100%; }
+td:first-child, td:nth-child(4) { white-space: nowrap; }
 td, th { padding: 5px 10px 5px 0; border-bottom: 1px solid #dde2e8; text-align: left; }
 svg { width: 100%; display: block; margin: 6px 0; } svg text { font-size: 12px; fill: #5b6675; }
 svg line { stroke: #b4bcc6; } svg path { fill: none; stroke-width: 1.5; }
@@ -36,19 +37,19 @@ rect.idle { fill: #e7ebef; } rect.running { fill: #bcd4f7; } rect.succeeded { fi
 rect.holding { fill: #f6dfb5; } rect.estopped { fill: #f3bcbc; } rect.count { fill: #7ba3e0; }
 path.target { stroke: #2461c4; } path.measured { stroke: #1c2430; stroke-dasharray: 2 3; }
 line.limit { stroke: #c6282d; stroke-dasharray: 6 5; }
-.strip { display: flex; flex-wrap: wrap; gap: 12px; } figure { margin: 0; width: 220px; }
-figure img { width: 220px; border-radius: 6px; display: block; } figcaption { font-size: 13px; }
+.strip { display: flex; flex-wrap: wrap; gap: 12px; } figure { margin: 0; width: 240px; }
+figure img { width: 240px; border-radius: 6px; display: block; } figcaption { font-size: 13px; }
 @media print { h2, figure { break-inside: avoid; } }
 """
 
 
 @dataclass(frozen=True)
 class Task:
-    """One command from when it was first told until the next; ``last`` is its outcome."""
+    """One command until the next one; it ran until ``ran_s``, and ``last`` is its outcome."""
 
-    stamp: str
     command: str
     start_s: float
+    ran_s: float
     end_s: float
     last: Told
 
@@ -64,19 +65,19 @@ def write_report(folder: Path, out: Path, namespace: str = '') -> None:
 
 def tasks_of(recording: Recording) -> list[Task]:
     """Return the commands in order; what was told before the first one is of none."""
-    starts: dict[str, Told] = {}
-    last: dict[str, Told] = {}
+    by_stamp: dict[str, list[Told]] = {}
     for told in recording.told:
         stamp = told.values.get('command_stamp_ns', '0')
         if stamp.strip('0') and told.values.get('command'):
-            starts.setdefault(stamp, told)
-            last[stamp] = told
-    begun_s = [told.time_s for told in starts.values()]
-    ends_s = [*begun_s[1:], recording.duration_s]
-    return [
-        Task(stamp, told.values['command'], told.time_s, end_s, last[stamp])
-        for (stamp, told), end_s in zip(starts.items(), ends_s, strict=False)
-    ]
+            by_stamp.setdefault(stamp, []).append(told)
+    ends_s = [told[0].time_s for told in by_stamp.values()][1:] + [recording.duration_s]
+    return [_task(told, end_s) for told, end_s in zip(by_stamp.values(), ends_s, strict=False)]
+
+
+def _task(told: Sequence[Told], end_s: float) -> Task:
+    ended = (t.time_s for t in told if t.values.get('state') in ('succeeded', 'estopped'))
+    first = told[0]
+    return Task(first.values['command'], first.time_s, next(ended, end_s), end_s, told[-1])
 
 
 def page(name: str, recording: Recording, tasks: Sequence[Task], seen: Sequence[Seen]) -> str:
@@ -148,7 +149,7 @@ def _task_table(tasks: Sequence[Task]) -> str:
             f'{task.start_s:.1f} s',
             task.command,
             values.get('state', '') + ('' if reason == 'ok' else f': {_doc(reason)}'),
-            f'{values.get("path_length_m", "")} m',
+            f'{float(values.get("path_length_m", "nan")):.2f} m',
             f'{latency} ms' if latency else '',
         )
         rows.append(''.join(f'<td>{escape(cell)}</td>' for cell in cells))
@@ -157,8 +158,8 @@ def _task_table(tasks: Sequence[Task]) -> str:
 
 def _motion(recording: Recording, duration_s: float) -> Iterator[str]:
     yield '<h2>Pose sent (blue) and measured (dotted), with the workspace (red)</h2>'
-    times, target = recording.target.arrays()
-    measured_times, measured = recording.measured.arrays()
+    times, stamps, target = recording.target.arrays()
+    measured_times, _, measured = recording.measured.arrays()
     box = _workspace(recording)
     for i, axis in enumerate(_AXES):
         drawn = [
@@ -167,7 +168,7 @@ def _motion(recording: Recording, duration_s: float) -> Iterator[str]:
         ]
         yield f'<p class="soft">{axis}</p>' + lines(drawn, duration_s, 'm', [c[i] for c in box])
     yield '<p class="soft">speed of the pose sent, mean of five</p>' + lines(
-        [Line(times, speeds(times, target), 'target')], duration_s, 'm/s', least=0.0
+        [Line(times, speeds(stamps, target), 'target')], duration_s, 'm/s', least=0.0
     )
 
 
@@ -178,8 +179,8 @@ def _workspace(recording: Recording) -> list[list[float]]:
 
 
 def _chosen_looks(recording: Recording, task: Task) -> list[int]:
-    """Return image stamps spread evenly over the task."""
-    stamps = [ns for time_s, ns in recording.looks if task.start_s <= time_s < task.end_s]
+    """Return image stamps spread evenly over the time in which the task ran."""
+    stamps = [ns for time_s, ns in recording.looks if task.start_s <= time_s < task.ran_s]
     places = np.linspace(0, len(stamps) - 1, min(len(stamps), PICTURES_A_COMMAND))
     return [stamps[round(place)] for place in places.tolist()]
 

@@ -3,7 +3,7 @@
 import { THREE, OrbitControls } from './three.js';
 
 const LOOK_AT = [0.4, 0, 0.08];
-const EYE = [-0.18, -0.62, 0.6];
+const EYE = [1.08, -0.34, 0.6]; // from where a camera in front of the robot looks
 const OBJECT_M = 0.044; // as in vla_ros/sim/scene.py
 const ZONE_RADIUS_M = 0.06;
 const AXIS_M = 0.07;
@@ -39,7 +39,7 @@ export class Space {
     this.trailPoints = [];
     this.target = axes(AXIS_M);
     this.hand = gripper();
-    this.workspace = new THREE.Box3Helper(new THREE.Box3(), '#9aa5b1');
+    this.workspace = new THREE.Box3Helper(new THREE.Box3(), '#c3cad3');
     this.workspace.visible = false;
     this.scene.add(this.workspace, this.path, this.dots, this.trail, this.target, this.hand);
     this.controls = new OrbitControls(this.camera, canvas);
