@@ -1,0 +1,152 @@
+import json
+
+import pytest
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.paths import lexicon_path
+from vla_ros.pipeline.lexicon import Lexicon, NO_LEXICON, read_lexicon_file
+from vla_ros.sim.scene import COLOURS, SHAPES
+from vla_ros.training.grammar import every_plain_sentence, vocabulary
+
+LEXICON = Lexicon(
+    colours={'crimson': 'red', 'teal': 'green', 'navy': 'blue'},
+    things={'banana': 'yellow', 'orb': 'green'},
+    shapes={'orb': 'ball', 'brick': 'block'},
+    nouns=('ball', 'block', 'zone'),
+)
+
+
+@pytest.fixture(scope='module')
+def shipped():
+    return read_lexicon_file(lexicon_path())
+
+
+@pytest.mark.parametrize(
+    ('text', 'plain'),
+    [
+        ('grab the crimson orb', 'grab the red ball'),
+        ('Grab the Crimson ORB!', 'Grab the red ball!'),
+        ('the crimson-coloured orb', 'the red coloured ball'),
+        ('take the orb, the crimson one?', 'take the ball, the red one?'),
+        ('the orb...', 'the ball...'),
+        ('put it in the crimson', 'put it in the red'),
+        # Not the colour itself, but a shade of the one behind it.
+        ('the teal blue block', 'the teal blue block'),
+        ('push it to the teal blue.', 'push it to the teal blue.'),
+        ('the teal, blue block', 'the green, blue block'),
+        ('the teal block', 'the green block'),
+    ],
+)
+def test_rare_words_are_read_as_plain_ones(text, plain):
+    assert LEXICON.plain(text) == plain
+
+
+@pytest.mark.parametrize(
+    ('text', 'plain'),
+    [
+        ('the banana coloured block', 'the yellow coloured block'),
+        ('the banana-colored ball', 'the yellow colored ball'),
+        ('the banana ball', 'the yellow ball'),
+        ('the banana orb.', 'the yellow ball.'),
+        ('into the banana zone', 'into the yellow zone'),
+        ('eat the banana', 'eat the banana'),
+        ('the banana, ball', 'the banana, ball'),
+        ('a banana is here', 'a banana is here'),
+    ],
+)
+def test_a_thing_is_a_colour_only_before_what_has_one(text, plain):
+    assert LEXICON.plain(text) == plain
+
+
+@pytest.mark.parametrize(
+    ('text', 'plain'),
+    [
+        ('the brick', 'the block'),
+        ('the orb zone', 'the green zone'),
+        ('the brick coloured ball', 'the brick coloured ball'),
+    ],
+)
+def test_a_shape_before_what_has_a_colour_is_no_shape(text, plain):
+    assert LEXICON.plain(text) == plain
+
+
+@pytest.mark.parametrize(
+    ('text', 'plain'),
+    [
+        ('Put it There, please!', 'Put it There, please!'),
+        ('  two   spaces ', 'two spaces'),
+        ('ping-pong', 'ping pong'),
+        ('', ''),
+        ('?!', '?!'),
+        ('oranges 3.14 ça', 'oranges 3.14 ça'),
+    ],
+)
+def test_all_else_stays_but_spaces_and_hyphens(text, plain):
+    assert LEXICON.plain(text) == NO_LEXICON.plain(text) == plain
+
+
+def test_a_lexicon_in_a_file_is_read_back(tmp_path):
+    path = tmp_path / 'lexicon.json'
+    path.write_text(LEXICON.to_json())
+    read = read_lexicon_file(path)
+    assert read == LEXICON
+    assert read.sha256 == LEXICON.sha256
+
+
+def test_the_order_of_entries_does_not_matter_to_what_is_pinned():
+    turned = Lexicon(
+        dict(reversed(LEXICON.colours.items())), LEXICON.things, LEXICON.shapes, LEXICON.nouns
+    )
+    assert turned.sha256 == LEXICON.sha256
+    assert NO_LEXICON.sha256 != LEXICON.sha256
+
+
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('{', 'Expecting'),
+        ('[]', 'expected'),
+        ('{"colours": {}, "things": {}, "shapes": {}}', 'nouns'),
+        ('{"colours": {}, "things": {}, "shapes": {}, "nouns": [], "verbs": {}}', 'verbs'),
+        ('{"colours": {"a": 1}, "things": {}, "shapes": {}, "nouns": []}', 'colours.a'),
+        ('{"colours": {"a": "red", "a": "blue"}}', 'twice'),
+    ],
+)
+def test_what_is_no_lexicon_is_told(tmp_path, text, reason):
+    path = tmp_path / 'lexicon.json'
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=f'lexicon.json: .*{reason}.*vla-ros lexicon'):
+        read_lexicon_file(path)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(ConfigurationError, match='there is no such file; .*vla-ros lexicon'):
+        read_lexicon_file(tmp_path / 'lexicon.json')
+
+
+def test_the_shipped_lexicon_replaces_no_word_of_training(shipped):
+    assert not {*shipped.colours, *shipped.things, *shipped.shapes} & vocabulary()
+
+
+def test_the_shipped_lexicon_knows_only_what_is_on_the_table(shipped):
+    assert {*shipped.colours.values(), *shipped.things.values()} <= set(COLOURS)
+    assert set(shipped.shapes.values()) <= set(SHAPES)
+
+
+def test_what_the_shipped_lexicon_has_said_it_does_not_replace_again(shipped):
+    said = {*COLOURS, *SHAPES}
+    assert not said & {*shipped.colours, *shipped.things, *shipped.shapes}
+
+
+def test_the_shipped_lexicon_leaves_plain_commands_as_they_are(shipped):
+    for sentence in every_plain_sentence():
+        assert shipped.plain(sentence.text) == sentence.text
+
+
+def test_the_shipped_file_is_what_the_lexicon_writes(shipped):
+    assert lexicon_path().read_text(encoding='utf-8') == shipped.to_json()
+    assert json.loads(shipped.to_json())['colours']['crimson'] == 'red'
+
+
+def test_the_shipped_lexicon_comes_with_the_licence_of_its_source():
+    assert 'Princeton University' in lexicon_path().with_name('LICENSE-WordNet.txt').read_text()

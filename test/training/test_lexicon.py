@@ -1,0 +1,107 @@
+import pytest
+from tiny_wordnet import ATTRIBUTE, FOOD, NOUNS, OBJECT, write_wordnet
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.training.grammar import vocabulary
+from vla_ros.training.lexicon import read_lexicon
+
+
+@pytest.fixture
+def lexicon(tmp_path):
+    return read_lexicon(write_wordnet(tmp_path))
+
+
+def of(tmp_path, *nouns):
+    """Return the lexicon of more nouns."""
+    return read_lexicon(write_wordnet(tmp_path, [*NOUNS, *nouns]))
+
+
+def test_a_kind_of_a_colour_is_that_colour(lexicon):
+    assert lexicon.colours['crimson'] == 'red'
+
+
+def test_an_adjective_like_a_colour_is_that_colour(lexicon):
+    assert lexicon.colours['sanguine'] == 'red'
+
+
+def test_an_adjective_that_is_no_colour_has_none(lexicon):
+    assert 'sheepish' not in lexicon.colours
+
+
+def test_a_colour_that_nothing_on_the_table_has_is_left_alone(lexicon):
+    assert 'umber' not in {**lexicon.colours, **lexicon.things}
+
+
+def test_a_thing_has_the_colour_of_its_definition(lexicon):
+    assert lexicon.things['quince'] == 'yellow'
+    assert 'quince' not in lexicon.colours
+
+
+def test_a_thing_of_many_colours_has_none(lexicon):
+    assert 'pansy' not in lexicon.things
+
+
+def test_who_is_no_thing_has_no_colour(lexicon):
+    assert 'redcap' not in lexicon.things
+
+
+@pytest.mark.parametrize(
+    ('word', 'shape'), [('orb', 'ball'), ('amphora', 'cylinder'), ('grapeshot', 'ball')]
+)
+def test_a_thing_has_the_shape_of_its_kind(lexicon, word, shape):
+    assert lexicon.shapes[word] == shape
+
+
+def test_examples_in_quotes_define_nothing(lexicon):
+    assert 'saying' not in {**lexicon.things, **lexicon.shapes}
+
+
+def test_short_words_and_phrases_are_left_out(lexicon):
+    words = {*lexicon.colours, *lexicon.things, *lexicon.shapes}
+    assert words
+    assert all(len(word) > 2 and word.isalpha() for word in words)
+
+
+def test_words_of_training_are_left_to_the_reader(lexicon):
+    assert {'push', 'banana'} <= vocabulary()
+    assert not {*lexicon.colours, *lexicon.things, *lexicon.shapes} & vocabulary()
+
+
+def test_the_commonest_sense_tells_most(lexicon):
+    # First something yellow, then something red: that far apart is not clear enough.
+    assert 'wisp' not in lexicon.things
+
+
+def test_a_rare_sense_hardly_tells(tmp_path):
+    more = [('wisp', OBJECT, '', 'something small')]
+    nouns = [*NOUNS[:-2], *more, *NOUNS[-2:]]
+    assert read_lexicon(write_wordnet(tmp_path, nouns)).things['wisp'] == 'yellow'
+
+
+def test_what_is_said_first_tells_most(tmp_path):
+    made = of(tmp_path, ('medlar', FOOD, '', 'green and green turning yellow'))
+    assert made.things['medlar'] == 'green'
+
+
+def test_a_synonym_tells_more_than_the_definition(tmp_path):
+    made = of(tmp_path, ('damask red', ATTRIBUTE, 'color', 'of a shade nearly orange'))
+    assert made.colours['damask'] == 'red'
+
+
+def test_nouns_are_plain_words_for_objects_and_zones(lexicon):
+    assert {'ball', 'block', 'cylinder', 'cube', 'zone'} <= set(lexicon.nouns)
+    assert list(lexicon.nouns) == sorted(set(lexicon.nouns))
+
+
+@pytest.mark.parametrize('name', ['data.noun', 'index.noun', 'data.adj', 'index.adj'])
+def test_a_missing_file_is_told(tmp_path, name):
+    (write_wordnet(tmp_path) / name).unlink()
+    with pytest.raises(ConfigurationError, match=f'no WordNet 3 .*{name}.*give the folder'):
+        read_lexicon(tmp_path)
+
+
+@pytest.mark.parametrize('text', ['no dictionary\n', '1 | 2\n', '0 0 n zz | x\n', '\xff\n'])
+def test_files_of_something_else_are_told(tmp_path, text):
+    (write_wordnet(tmp_path) / 'data.noun').write_bytes(text.encode('latin-1'))
+    with pytest.raises(ConfigurationError, match='no WordNet 3'):
+        read_lexicon(tmp_path)
