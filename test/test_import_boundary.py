@@ -89,5 +89,11 @@ def test_commands_for_a_running_graph_load_neither_torch_nor_the_simulator(comma
 
 
 @pytest.mark.ros
+def test_the_live_page_and_the_recorder_load_neither_torch_nor_the_simulator():
+    loaded = loaded_by('vla_ros.nodes.web_bridge', 'vla_ros.nodes.bag_recorder')
+    assert loaded.isdisjoint({'torch', 'mujoco'})
+
+
+@pytest.mark.ros
 def test_the_client_draws_in_no_image_library():
     assert 'cv2' not in loaded_by('vla_ros.nodes.client')

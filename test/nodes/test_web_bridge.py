@@ -170,12 +170,23 @@ def test_a_button_of_a_node_that_is_not_there_is_answered(page):
     assert not page.browser.answers[0]['is_good']
 
 
+def chunk_of(frame_ns: int, command_ns: int):
+    values = np.tile(POSE.vector(), (2, 1))
+    chunk = ActionChunk(frame_ns, command_ns, 'base_link', POSE_CHANNELS, values, 0.1)
+    return chunk_to_message(chunk)
+
+
+def say(graph, stamp_ns: int, *pieces: str) -> None:
+    tokens = np.ones((len(pieces), 4), np.float32)
+    command = EncodedCommand(' '.join(pieces), stamp_ns, tokens, pieces)
+    wiring.COMMAND_EMBEDDING.publisher(graph.peer).publish(command_to_message(command))
+
+
 def test_the_attention_is_shown_over_the_frame_it_belongs_to(graph, page):
     stamp = header(2_000_000_000, 'camera')
     publish(graph, wiring.IMAGE, image_to_message(np.full((8, 8, 3), 90, np.uint8), stamp))
-    tokens = np.ones((2, 4), np.float32)
-    command = EncodedCommand('red block', 1_000_000_000, tokens, ('red', 'block'))
-    wiring.COMMAND_EMBEDDING.publisher(graph.peer).publish(command_to_message(command))
+    say(graph, 1_000_000_000, 'red', 'block')
+    publish(graph, wiring.ACTION_CHUNK, chunk_of(2_000_000_000, 1_000_000_000))
     publish(graph, wiring.ATTENTION, attention_to_message(np.ones((2, 3, 3), np.float32), stamp))
     page.until(lambda: page.browser.newest.get('attention'))
     words = page.browser.newest['attention']['words']
@@ -185,13 +196,25 @@ def test_the_attention_is_shown_over_the_frame_it_belongs_to(graph, page):
 def test_attention_of_a_frame_that_is_gone_is_not_shown_over_another(graph, page):
     frame = image_to_message(np.zeros((8, 8, 3), np.uint8), header(3_000_000_000, 'camera'))
     publish(graph, wiring.IMAGE, frame)
-    command = EncodedCommand('go', 1_000_000_000, np.ones((1, 4), np.float32), ('go',))
-    wiring.COMMAND_EMBEDDING.publisher(graph.peer).publish(command_to_message(command))
+    say(graph, 1_000_000_000, 'go')
+    publish(graph, wiring.ACTION_CHUNK, chunk_of(2_000_000_000, 1_000_000_000))
     other = header(2_000_000_000, 'camera')
     publish(graph, wiring.ATTENTION, attention_to_message(np.ones((1, 3, 3), np.float32), other))
     seen = graph.listen(wiring.ATTENTION)
     page.until(lambda: len(seen) > 3 and page.browser.newest.get('picture'))
     assert page.browser.newest['attention'] is None
+
+
+def test_nothing_of_another_command_is_shown_under_the_words_of_this_one(graph, page):
+    stamp = header(2_000_000_000, 'camera')
+    publish(graph, wiring.IMAGE, image_to_message(np.zeros((8, 8, 3), np.uint8), stamp))
+    say(graph, 1_000_000_000, 'go')
+    publish(graph, wiring.ACTION_CHUNK, chunk_of(2_000_000_000, 900_000_000))
+    publish(graph, wiring.ATTENTION, attention_to_message(np.ones((1, 3, 3), np.float32), stamp))
+    seen = graph.listen(wiring.ATTENTION)
+    page.until(lambda: len(seen) > 3 and page.browser.newest.get('picture'))
+    assert page.browser.newest['attention'] is None
+    assert page.browser.newest['chunk'] == []
 
 
 def test_a_small_raw_frame_is_shown_instead_as_it_is_finer(graph, page):
@@ -204,9 +227,8 @@ def test_a_small_raw_frame_is_shown_instead_as_it_is_finer(graph, page):
 
 
 def test_the_path_and_the_poses_are_shown(graph, page):
-    values = np.tile(POSE.vector(), (2, 1))
-    chunk = ActionChunk(2_000_000_000, 1_000_000_000, 'base_link', POSE_CHANNELS, values, 0.1)
-    publish(graph, wiring.ACTION_CHUNK, chunk_to_message(chunk))
+    say(graph, 1_000_000_000, 'go')
+    publish(graph, wiring.ACTION_CHUNK, chunk_of(2_000_000_000, 1_000_000_000))
     publish(graph, wiring.ROBOT_ACTION, pose_to_message(POSE, 1, 'base_link'))
     publish(graph, wiring.ROBOT_POSE, pose_to_message(POSE, 1, 'base_link'))
     page.until(lambda: page.browser.newest.get('chunk') and page.browser.newest['measured'])

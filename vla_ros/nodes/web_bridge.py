@@ -67,6 +67,8 @@ class WebBridge:
         self._frames: Recent[Image] = Recent(KEPT_FRAMES)
         self._raw_frames: Recent[Image] = Recent(KEPT_FRAMES)
         self._newest_ns, self._size = 0, (0, 0)
+        #: The command that each frame was inferred for.
+        self._served: Recent[int] = Recent(KEPT_FRAMES)
         self._command: EncodedCommand | None = None
         self._attention: Image | None = None
         self._heard_s: dict[str, float] = {}
@@ -145,7 +147,7 @@ class WebBridge:
         if message is None or command is None or self._age_s('attention') > FRESH_S:
             return 0, None
         stamp_ns = to_ns(message.header.stamp)
-        if command.is_empty or stamp_ns < command.stamp_ns:
+        if command.is_empty or self._served.get(stamp_ns) != command.stamp_ns:
             return 0, None  # it belongs to the words of the command before
         try:
             attention = attention_from_message(message, len(command.tokens))
@@ -196,10 +198,13 @@ class WebBridge:
 
     def _on_chunk(self, message: JointTrajectory) -> None:
         try:
-            self._view.chunk = chunk_from_message(message)
+            chunk = chunk_from_message(message)
         except ValueError:
-            self._view.chunk = None
-        self._heard('chunk')
+            return
+        self._served.add(chunk.stamp_ns, chunk.command_stamp_ns)
+        if self._command is not None and chunk.command_stamp_ns == self._command.stamp_ns:
+            self._view.chunk = chunk
+            self._heard('chunk')
 
     def _on_target(self, message: PoseStamped) -> None:
         self._view.target = pose_from_message(message)
