@@ -47,3 +47,13 @@ def test_an_animation_loops_over_its_frames(scene, tmp_path):
     with Image.open(path) as image:
         assert image.n_frames == 10
         assert image.info['loop'] == 0
+
+
+def test_a_film_keeps_the_words_below_the_attention_and_the_shape_of_both():
+    tall = np.full((31, 24, 3), 90, np.uint8)
+    tall[24:] = 200
+    scene = pictures.Scene('go', 'done', True, [tall[:24]], [tall])
+    (frame,) = pictures.film_frames(scene, tile_px=48)
+    assert (frame[:40, 4:92] == 90).all()
+    assert (frame[52:60, 52:92] == 200).all()
+    assert frame.shape[0] % 2 == 0

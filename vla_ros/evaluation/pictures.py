@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from vla_ros.pipeline.heat_map import strip_height_px
+
 Picture = NDArray[np.uint8]
 
 _PAPER = (250, 250, 248)
@@ -45,20 +47,22 @@ def contact_sheet(scenes: Sequence[Scene], columns: int = 6, tile_px: int = 176)
         for column, index in enumerate(spread(len(scene.camera), columns)):
             left = _MARGIN_PX + column * tile_px
             for line, frames in enumerate((scene.camera, scene.attention)):
-                tile = Image.fromarray(frames[index]).resize((tile_px, tile_px))
+                # Without the words below the attention: they would be too small here.
+                tile = _to_width(frames[index], tile_px).crop((0, 0, tile_px, tile_px))
                 sheet.paste(tile, (left, top + _CAPTION_PX + line * tile_px))
     return np.asarray(sheet)
 
 
 def film_frames(scene: Scene, tile_px: int = 320) -> list[Picture]:
-    """Return the film's frames: camera beside attention over a line with the command."""
+    """Return the film's frames: camera over the command, attention over its words."""
     frames = []
+    height_px = tile_px + strip_height_px(tile_px)
+    font = _fitting_font(scene.caption, tile_px - 2 * _MARGIN_PX)
     for camera, attention in zip(scene.camera, scene.attention, strict=True):
-        frame = Image.new('RGB', (2 * tile_px, tile_px + 40), _PAPER)
-        frame.paste(Image.fromarray(camera).resize((tile_px, tile_px)), (0, 0))
-        frame.paste(Image.fromarray(attention).resize((tile_px, tile_px)), (tile_px, 0))
-        draw = ImageDraw.Draw(frame)
-        draw.text((_MARGIN_PX, tile_px + 8), scene.caption, _INK, _font(20))
+        frame = Image.new('RGB', (2 * tile_px, height_px + height_px % 2), _PAPER)
+        frame.paste(_to_width(camera, tile_px), (0, 0))
+        frame.paste(_to_width(attention, tile_px), (tile_px, 0))
+        ImageDraw.Draw(frame).text((_MARGIN_PX, tile_px + 8), scene.caption, _INK, font)
         frames.append(np.asarray(frame))
     return frames
 
@@ -100,6 +104,11 @@ def spread(length: int, count: int) -> list[int]:
     if length == 0:
         return []
     return [int(i) for i in np.linspace(0, length - 1, count).round()]
+
+
+def _to_width(picture: Picture, width_px: int) -> Image.Image:
+    height_px = round(picture.shape[0] * width_px / picture.shape[1])
+    return Image.fromarray(picture).resize((width_px, height_px))
 
 
 def _fitting_font(text: str, width_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
