@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from vla_ros import paths
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline import text_encoder
-from vla_ros.pipeline.text_encoder import load_text_encoder
+from vla_ros.pipeline.lexicon import NO_LEXICON
+from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 
 REFERENCE = np.load(Path(__file__).parents[1] / 'models' / 'minilm_reference.npz')
 SENTENCES = REFERENCE['sentences'].tolist()
@@ -73,8 +75,33 @@ def test_encoder_tells_what_policies_pin(encoder):
     assert (encoder.id, encoder.width, len(encoder.sha256)) == ('all-MiniLM-L6-v2', 384, 64)
 
 
-def test_long_text_is_cut_at_24_tokens(encoder):
-    assert encoder.encode('block ' * 100).shape == (24, 384)
+def test_long_text_is_cut(encoder):
+    assert encoder.encode('block ' * 100).shape == (MAX_TOKENS, 384)
+
+
+def test_many_texts_at_once_are_encoded_as_one_by_one(encoder):
+    texts = ['pick', 'put the red block in the green zone', 'block ' * 100, 'grab the orb', '']
+    together = encoder.encode_all(texts * 15)
+    assert len(together) == 75
+    for text, features in zip(texts * 15, together, strict=True):
+        np.testing.assert_allclose(features, encoder.encode(text), atol=1e-5)
+
+
+def test_no_text_at_all_is_no_features(encoder):
+    assert encoder.encode_all([]) == []
+
+
+def test_rare_words_are_encoded_as_plain_ones(encoder):
+    rare, plain = encoder.encode('grab the crimson orb!'), encoder.encode('grab the red ball!')
+    np.testing.assert_array_equal(rare, plain)
+
+
+def test_another_lexicon_is_another_encoder(cache, encoder, monkeypatch, tmp_path):
+    (tmp_path / 'lexicon.json').write_text(NO_LEXICON.to_json())
+    monkeypatch.setattr(paths, 'lexicon_path', lambda: tmp_path / 'lexicon.json')
+    other = load_text_encoder(str(cache))
+    assert other.sha256 != encoder.sha256
+    assert other.pieces('crimson')[1:-1] == ('crimson',)
 
 
 def test_later_start_does_not_export_again(cache, exports):

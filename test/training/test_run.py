@@ -5,6 +5,7 @@ import yaml
 
 from vla_ros.models.registry import policy_names
 from vla_ros.pipeline.policy import load_policy
+from vla_ros.training import run
 from vla_ros.training.batches import BatchConfig
 from vla_ros.training.config import CorrectionConfig, load_config
 from vla_ros.training.run import train
@@ -20,23 +21,51 @@ def tiny_config():
             config.demonstrations, episode_s=0.6, labels_per_frame=2, render_sizes=(96,)
         ),
         corrections=CorrectionConfig(at_steps=(2,), episodes=1),
-        sentences_per_object=6,
-        batch=BatchConfig(frames=4, commands=2, unrelated_share=0.1),
+        sentences=300,
+        batch=BatchConfig(
+            frames=4,
+            commands=2,
+            sentences=16,
+            unrelated_share=0.1,
+            absent_share=0.4,
+            open_share=0.2,
+        ),
         trainer=replace(config.trainer, steps=4, warmup_steps=1, log_every=1, save_every=2),
     )
+
+
+def set_thresholds(policy, bank, batches, steps):
+    assert len(bank) == 8
+    assert len(batches) > 0
+    policy.min_certainty.fill_(0.7)
+    policy.min_presence.fill_(0.6)
 
 
 @pytest.fixture(scope='module')
 def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
-    train(tiny_config(), folder, 'tiny', workers=1)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        # After four steps it reads nothing rightly, so there is nothing to calibrate by.
+        patch.setattr(run, 'calibrate', set_thresholds)
+        patch.setattr(run, '_SENTENCES', 8)
+        train(tiny_config(), folder, 'tiny', workers=1)
+        yield folder
 
 
 def test_a_run_leaves_a_policy_that_loads(run_folder):
     manifest = load_policy(run_folder / 'tiny.pt').manifest
     assert manifest.name == 'tiny'
     assert manifest.horizon == 10
+
+
+def test_the_policy_is_calibrated_before_it_is_exported(run_folder):
+    module = load_policy(run_folder / 'tiny.pt').module
+    thresholds = {name: float(value) for name, value in module.named_buffers() if 'min_' in name}
+    assert thresholds == {
+        'min_certainty': pytest.approx(0.7),
+        'min_presence': pytest.approx(0.6),
+    }
+    assert list((run_folder / 'validation').glob('*.npy'))
 
 
 def test_a_run_leaves_its_configuration_and_curves(run_folder):

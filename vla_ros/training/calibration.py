@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.models.policies.keypoint import KeypointPolicy
 from vla_ros.training.batches import Batches
 from vla_ros.training.grammar import ANY, MEANT_COLOURS, MEANT_SHAPES
@@ -36,16 +37,22 @@ def calibrate(policy: KeypointPolicy, bank: SentenceBank, batches: Batches, step
     """
     Set the thresholds of ``policy`` from sentences and ``steps`` batches of frames, all new to it.
 
-    Raises IndexError if none is read rightly, ValueError if nothing is there or nothing is not.
+    Raises ConfigurationError if no sentence is read rightly, or all or nothing is there.
     """
     policy.eval()
     scores, right = zip(
         *(_read(policy, bank, start) for start in range(0, len(bank), _BATCH)), strict=True
     )
     score, is_right = torch.cat(scores).numpy(), torch.cat(right).numpy()
+    if not is_right.any():
+        raise ConfigurationError('the policy reads no sentence rightly: train it for more steps')
     policy.min_certainty.fill_(float(np.quantile(score[is_right], 1.0 - _KEPT)))
     seen, there = zip(*(_look(policy, batches, step) for step in range(steps)), strict=True)
     score, is_there = torch.cat(seen).numpy(), torch.cat(there).numpy()
+    if is_there.all() or not is_there.any():
+        raise ConfigurationError(
+            'validation needs what is there and what is not: set batch.absent_share to 0.1 or so'
+        )
     policy.min_presence.fill_(best_threshold(score[is_there], score[~is_there]))
 
 
