@@ -3,12 +3,21 @@
 import numpy as np
 import pytest
 
-from vla_ros.interfaces import EncodedCommand, Observation, REFUSAL_CHANNELS, STATE_CHANNELS
+from vla_ros.interfaces import (
+    EncodedCommand,
+    Observation,
+    REFUSAL_CHANNELS,
+    REFUSALS,
+    STATE_CHANNELS,
+)
 from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.manifest import read_manifest
 from vla_ros.pipeline.policy import load_policy
 from vla_ros.pipeline.text_encoder import load_text_encoder
 from vla_ros.sim.environment import TabletopEnv
+from vla_ros.sim.scene import OBJECT_NAMES
+from vla_ros.sim.tasks import KINDS, possible_tasks
+from vla_ros.training.grammar import plain_sentence
 
 
 @pytest.fixture(scope='module')
@@ -17,17 +26,22 @@ def encoder():
 
 
 @pytest.fixture(scope='module')
-def refusal(encoder):
-    """How sure the policy is that it will not do what a text says."""
+def env():
+    return TabletopEnv(96, seed=1)
+
+
+@pytest.fixture(scope='module')
+def refusals(encoder, env):
+    """How sure the policy is of each reason not to do what a text says."""
     policy = load_policy(shipped_policy_path())
-    env = TabletopEnv(96, seed=1)
     state = np.append(env.end_effector.vector(), env.gripper_closing).astype(np.float32)
     assert len(state) == len(STATE_CHANNELS)
 
-    def ask(text: str) -> float:
+    def ask(text: str) -> dict[str, float]:
         command = EncodedCommand(text, 1, encoder.encode(text))
-        result = policy.infer(Observation(0, env.render()[None], state, command))
-        return sum(float(result.chunk.column(channel)[0]) for channel in REFUSAL_CHANNELS)
+        chunk = policy.infer(Observation(0, env.render()[None], state, command)).chunk
+        values = (float(chunk.column(channel)[0]) for channel in REFUSAL_CHANNELS)
+        return dict(zip(REFUSALS, values, strict=True))
 
     return ask
 
@@ -66,13 +80,34 @@ def test_the_policy_was_trained_with_this_text_encoder(encoder):
         'grab the purple ball',
     ],
 )
-def test_a_plain_command_is_understood(refusal, text):
-    assert refusal(text) < 0.1
+def test_a_plain_command_is_understood_whatever_is_there(refusals, text):
+    refused = refusals(text)
+    assert refused['none'] + refused['unclear'] < 0.1
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_what_is_there_is_not_refused(refusals, env, kind):
+    task = next(task for task in possible_tasks(env.scene) if task.kind == kind)
+    assert sum(refusals(plain_sentence(task)).values()) < 0.5
+
+
+def test_what_is_not_there_is_absent(refusals, env):
+    here = {thing.name for thing in env.scene.objects}
+    absent = [
+        refusals(f'pick up the {name}')['absent'] for name in OBJECT_NAMES if name not in here
+    ]
+    assert np.mean(np.array(absent) > 0.5) > 0.8
 
 
 @pytest.mark.parametrize(
     'text',
     ['what is the weather like today?', 'asdf qwerty', 'hello', 'pick up the zorblax', 'the dog'],
 )
-def test_what_is_no_task_is_not_understood(refusal, text):
-    assert refusal(text) > 0.5
+def test_what_is_no_task_is_not_understood(refusals, text):
+    refused = refusals(text)
+    assert refused['none'] + refused['unclear'] > 0.5
+
+
+@pytest.mark.parametrize('text', ['pick it up', 'push the red block', 'put the blue ball away'])
+def test_what_nobody_can_tell_is_unclear(refusals, text):
+    assert refusals(text)['unclear'] > 0.5
