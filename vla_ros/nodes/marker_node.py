@@ -180,7 +180,7 @@ class MarkerNode(Node):
         return attention if chunk.command_stamp_ns == self._command.stamp_ns else None
 
     def _draw_attention(self, message: Image) -> list[Marker | None]:
-        """Publish the heat map and return the markers; they need to know where the camera is."""
+        """Publish the heat map and return the markers."""
         assert self._command is not None
         if self._command.is_empty:
             return []
@@ -190,18 +190,21 @@ class MarkerNode(Node):
         self._entropy.publish(Float32(data=look.spread))
         if self._pictures.get_subscription_count() > 0:
             self._attempt('image', lambda: self._draw_picture(message.header, look))
+        return self._attention_markers(message.header, look.weights)
+
+    def _attention_markers(self, seen: Header, weights: Array) -> list[Marker | None]:
+        """Return cells and peak; they have a place only if it is known where the camera is."""
         if self._camera_info is None or self._base_from_camera is None:
             return []
         camera = camera_from_message(self._camera_info, self._base_from_camera)
-        depth = self._attempt('depth', lambda: self._depth_at(message.header))
-        shape, plane_m = look.weights.shape, self._params.plane_height_m
+        depth = self._attempt('depth', lambda: self._depth_at(seen))
+        shape, plane_m = weights.shape, self._params.plane_height_m
         centres, size_m = place_cells(shape, camera, plane_m, depth)
-        row, column = peak(look.weights)
+        row, column = peak(weights)
         top = place([row], [column], shape, camera, plane_m, depth)[0]
-        header = Header(stamp=message.header.stamp, frame_id=self._params.base_frame)
-        shares = relative(look.weights).ravel()
+        header = Header(stamp=seen.stamp, frame_id=self._params.base_frame)
         return [
-            shapes.attention_cells(header, centres, shares, size_m),
+            shapes.attention_cells(header, centres, relative(weights).ravel(), size_m),
             shapes.attention_peak(header, top),
         ]
 
