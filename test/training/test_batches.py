@@ -74,7 +74,11 @@ def test_each_picture_comes_with_several_commands():
     got = batch()
     assert got.image.shape == (8, 1, 3, SIZE, SIZE)
     assert got.state.shape == (24, 8)
-    assert all(len(part) == 24 for part in parts(got)[1:])
+    of_frames = ('image', 'colours_px', 'shapes_px')
+    rows = [part for name, part in got._asdict().items() if name not in (*of_frames, 'meaning')]
+    assert all(len(part) == 24 for part in [*rows, *got.meaning])
+    assert got.colours_px.shape == (8, 6, 3, 2)
+    assert got.shapes_px.shape == (8, 3, 6, 2)
     assert torch.equal(got.state[0], got.state[2])
 
 
@@ -258,3 +262,12 @@ def test_every_frame_can_be_drawn(count):
     drawn = Batches([frames(count)], config, seed=0)
     assert len(drawn) == count
     assert drawn.batch(0).image.shape[0] == 4
+
+
+def test_each_colour_and_shape_knows_the_places_of_all_its_objects():
+    got = batch()
+    for name in OBJECT_NAMES:
+        colour, shape = list(COLOURS).index(name.split()[0]), SHAPES.index(name.split()[1])
+        of_colour, of_shape = got.colours_px[:, colour, shape], got.shapes_px[:, shape, colour]
+        assert torch.equal(of_colour.isfinite(), torch.full((8, 2), name in HERE))
+        torch.testing.assert_close(of_colour, of_shape, equal_nan=True)

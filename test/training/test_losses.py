@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from vla_ros.training.losses import (
     class_loss,
     heat_loss,
     keypoint_losses,
+    part_loss,
     position_loss,
     reading_losses,
 )
@@ -101,6 +104,7 @@ def batch(known=True):
         position=rows[:, None].expand(2, 3),
         yaw=rows, gripper=rows, done=rows, object_there=rows, zone_there=rows,
         object_px=pixels, zone_px=pixels, hand_px=pixels,
+        colours_px=pixels[0].expand(1, 6, 3, 2), shapes_px=pixels[0].expand(1, 3, 6, 2),
     )  # fmt: skip
 
 
@@ -148,3 +152,16 @@ def test_reading_rightly_costs_less_than_wrongly():
     for name, loss in reading_losses(right, sentences).items():
         assert loss < reading_losses(wrong, sentences)[name]
     assert set(reading_losses(right, sentences)) == {'task', 'words'}
+
+
+def test_a_map_is_to_find_everything_that_it_is_about():
+    cells = torch.tensor([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0]])
+    pixels = torch.tensor([[[[0.0, 0.0], [20.0, 0.0], [NAN, NAN]]]])  # two of three are there
+    both, one = torch.tensor([[[9.0, 0.0, 9.0]]]), torch.tensor([[[9.0, 0.0, 0.0]]])
+    assert float(part_loss(both, pixels, cells, 1.0)) < float(part_loss(one, pixels, cells, 1.0))
+    assert float(part_loss(both, pixels, cells, 1.0)) == pytest.approx(math.log(2.0), abs=1e-3)
+
+
+def test_a_map_about_nothing_that_is_there_does_not_count():
+    pixels = torch.full((1, 1, 3, 2), NAN)
+    assert float(part_loss(torch.ones(1, 1, 3), pixels, torch.zeros(3, 2), 1.0)) == 0.0

@@ -32,7 +32,8 @@ class Batch(NamedTuple):
     expert's answer: ``position`` (r, 3) m, ``yaw`` (r,) rad, ``gripper`` and ``done`` (r,) in
     0..1, NaN where there is none, for what is asked for is not there: ``object_there``,
     ``zone_there`` (r,) 0 or 1, NaN where none is named. Where it is seen: ``object_px``,
-    ``zone_px``, ``hand_px`` (r, 2) pixels, NaN where it is not.
+    ``zone_px``, ``hand_px`` (r, 2) pixels, NaN where it is not; of every colour and shape
+    ``colours_px`` (f, colours, shapes, 2) and ``shapes_px`` (f, shapes, colours, 2).
     """
 
     image: Tensor
@@ -47,6 +48,8 @@ class Batch(NamedTuple):
     object_px: Tensor
     zone_px: Tensor
     hand_px: Tensor
+    colours_px: Tensor
+    shapes_px: Tensor
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ def _assemble(frames: NDArray, asked: NDArray) -> Batch:
     def there(pixels: NDArray, named: NDArray) -> Tensor:
         return _float(_where(named, np.isfinite(pixels[:, 0])))
 
+    objects_px = frames['object_px'].reshape(len(frames), len(COLOURS), len(SHAPES), 2)
     # Told nothing to do, the expert stays; asked for what is not there, nobody knows.
     position = np.where(asks[:, None], labels['position'], state[:, :3])
     gripper = np.where(asks, labels['gripper'], frames['gripper_target'][rows])
@@ -181,6 +185,8 @@ def _assemble(frames: NDArray, asked: NDArray) -> Batch:
         object_px=_float(object_px),
         zone_px=_float(zone_px),
         hand_px=_float(frames['hand_px'][rows]),
+        colours_px=_float(objects_px),
+        shapes_px=_float(objects_px.swapaxes(1, 2)),
     )
 
 

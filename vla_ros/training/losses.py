@@ -40,6 +40,22 @@ def heat_loss(attention: Tensor, pixels: Tensor, cells: Tensor, sigma_px: float)
     return _mean(-(heat * attention.clamp(min=1e-8).log()).sum(dim=-1), known)
 
 
+def part_loss(scores: Tensor, pixels: Tensor, cells: Tensor, sigma_px: float) -> Tensor:
+    """
+    Return the cross-entropy between maps and all the places that each of them is about.
+
+    ``scores`` (f, p, c): p maps of each of f pictures; ``pixels`` (f, p, k, 2): where the k things
+    are that a map is about, NaN for what is not there; ``cells`` (c, 2). So the map of a shape
+    finds it in every colour, and that of a colour every shape: new pairs compose.
+    """
+    known = pixels.isfinite().all(dim=-1)  # (f, p, k)
+    squares = (pixels.nan_to_num()[:, :, :, None] - cells).square().sum(dim=-1)  # (f, p, k, c)
+    each = torch.softmax(-squares / (2.0 * sigma_px**2), dim=-1) * known[..., None]
+    heat = each.sum(dim=2) / known.sum(dim=2).clamp(min=1)[..., None]
+    loss = -(heat * scores.float().log_softmax(dim=-1)).sum(dim=-1)
+    return _mean(loss, known.any(dim=2))
+
+
 def class_loss(logits: Tensor, classes: Tensor) -> Tensor:
     """Return the cross-entropy of logits (r, t) and classes (r,); -1 does not count."""
     return _mean(
@@ -70,6 +86,7 @@ def keypoint_losses(
     object_xy = on_table(batch.object_px, camera, OBJECT_PLANE_M)
     zone_xy = on_table(batch.zone_px, camera, 0.0)
     hand_xy = on_table(batch.hand_px, camera, OBJECT_PLANE_M)
+    colours, shapes = policy.part_scores(seen)
     return {
         'position': position_loss(decision.position, batch.position),
         'yaw': _mean(
@@ -82,6 +99,8 @@ def keypoint_losses(
         'heat': heat_loss(decision.object_attention, batch.object_px, grid, sigma_px)
         + heat_loss(decision.zone_attention, batch.zone_px, grid, sigma_px)
         + heat_loss(decision.hand_attention, batch.hand_px, grid, sigma_px),
+        'parts': part_loss(colours, batch.colours_px, grid, sigma_px)
+        + part_loss(shapes, batch.shapes_px, grid, sigma_px),
         'point': position_loss(decision.object_point, object_xy)
         + position_loss(decision.zone_point, zone_xy)
         + position_loss(decision.hand_point, hand_xy),

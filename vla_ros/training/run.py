@@ -45,7 +45,7 @@ from vla_ros.training.losses import keypoint_losses, reading_losses
 from vla_ros.training.parallel import run_ranks
 from vla_ros.training.sentences import (
     encode_sentences,
-    make_sentences,
+    new_sentences,
     sentence_bank,
     SentenceBatch,
 )
@@ -134,7 +134,7 @@ def _calibration(
     config: TrainConfig, folder: Path, workers: int
 ) -> Callable[[KeypointPolicy], None]:
     """Return what sets a policy's thresholds, on phrasings and scenes not trained on."""
-    bank = encode_sentences(make_sentences(_SENTENCES, config.seed + 1), workers)
+    bank = encode_sentences(new_sentences(_SENTENCES, config.seed + 1), workers)
     shards = collect(
         folder / 'validation',
         config.demonstrations,

@@ -74,13 +74,15 @@ class SentenceBank:
         return len(self.lengths)
 
 
-def make_sentences(
-    count: int, seed: int, patterns: str = 'train', words: str = 'train'
-) -> list[Sentence]:
-    """Return ``count`` sentences of any kind; those of training begin with all plain ones."""
+def new_sentences(count: int, seed: int) -> list[Sentence]:
+    """Return ``count`` sentences of any kind in known phrasings."""
     rng = np.random.default_rng(seed)
-    plain = every_plain_sentence() if (patterns, words) == ('train', 'train') else []
-    return [*plain, *(any_sentence(rng, patterns, words) for _ in range(count))][:count]
+    return [any_sentence(rng) for _ in range(count)]
+
+
+def make_sentences(count: int, seed: int) -> list[Sentence]:
+    """Return ``count`` sentences to train on: all plain ones, then any."""
+    return [*every_plain_sentence(), *new_sentences(count, seed)][:count]
 
 
 def encode_sentences(sentences: list[Sentence], workers: int) -> SentenceBank:
@@ -98,9 +100,13 @@ def encode_sentences(sentences: list[Sentence], workers: int) -> SentenceBank:
 
 
 def sentence_bank(folder: Path, count: int, seed: int, workers: int) -> SentenceBank:
-    """Return the training sentences kept in ``folder``; they are encoded if not there yet."""
+    """
+    Return the training sentences kept in ``folder``.
+
+    They are encoded if they, or the text encoder, are not those that were kept.
+    """
     sentences = make_sentences(count, seed)
-    texts = '\n'.join(f'{s.text}|{s.meaning}' for s in sentences)
+    texts = '\n'.join([load_text_encoder().sha256, *(s.text for s in sentences)])
     path = folder / f'sentences-{hashlib.sha256(texts.encode()).hexdigest()[:12]}.npz'
     if not path.exists():
         bank = encode_sentences(sentences, workers)

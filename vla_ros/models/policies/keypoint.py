@@ -160,8 +160,10 @@ class KeypointPolicy(nn.Module):
         self.shape_keys = nn.Parameter(torch.randn(spec.shapes, config.key_width))
         self.zone_keys = nn.Parameter(torch.randn(spec.colours, config.key_width))
         self.to_map = nn.Linear(width, 3 * config.key_width + 6 + 1)
-        self.object_there = nn.Sequential(nn.Linear(width + 3, 64), nn.ReLU(), nn.Linear(64, 1))
-        self.zone_there = nn.Sequential(nn.Linear(width + 2, 64), nn.ReLU(), nn.Linear(64, 1))
+        # Whether something is there follows from the scores alone: features would tell new pairs
+        # of colour and shape from those seen together before.
+        self.object_there = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.zone_there = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 1))
         self.trust = nn.Parameter(torch.tensor(0.5))
 
         self.shrink = nn.Linear(3 * width, 128)
@@ -288,8 +290,8 @@ class KeypointPolicy(nn.Module):
             ],
             dim=-1,
         )
-        object_there = self.object_there(torch.cat([object_features, object_evidence], dim=-1))
-        zone_there = self.zone_there(torch.cat([zone_features, zone_evidence], dim=-1))
+        object_there = self.object_there(object_evidence)
+        zone_there = self.zone_there(zone_evidence)
         own = state[:, :3]
         camera_error = hand_seen - self._ground_behind(own)
         object_point = object_seen - self.trust * camera_error
@@ -326,6 +328,14 @@ class KeypointPolicy(nn.Module):
             object_point=object_seen,
             zone_point=zone_seen,
             hand_point=hand_seen,
+        )
+
+    def part_scores(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """Return (f, colours, c) and (f, shapes, c): how much each cell looks like which."""
+        f = seen.cells.shape[0]
+        return (
+            self._scores(seen, 0, self.colour_keys.repeat(f, 1)),
+            self._scores(seen, 1, self.shape_keys.repeat(f, 1)),
         )
 
     def _scores(self, seen: Seen, part: int, keys: Tensor) -> Tensor:
