@@ -37,7 +37,18 @@ def test_command_becomes_one_visible_line(text, line):
         ('é' * 257, 'too_long'),
         ('a' * 10_000_000, 'too_long'),
     ],
-    ids=['nul', 'ansi', 'delete', 'surrogate', 'replacement', 'private', 'unassigned', '513 B', '514 B', '10 MB'],
+    ids=[
+        'nul',
+        'ansi',
+        'delete',
+        'surrogate',
+        'replacement',
+        'private',
+        'unassigned',
+        '513 B',
+        '514 B',
+        '10 MB',
+    ],
 )
 def test_command_is_refused_with_a_reason(text, reason):
     with pytest.raises(CommandError) as caught:

@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(f'{user.status.line()}\n')
         reason = user.status.reason
         if not is_obeyed and reason in (*ENDINGS, Reason.UNCONFIRMED):
-            sys.stdout.write(f'{Reason(reason).doc}\n')
+            meaning = Reason(reason).doc  # type: ignore[call-arg]  # a lookup by code
+            sys.stdout.write(f'{meaning}\n')
     return 0 if is_obeyed else 1
 
 
