@@ -54,6 +54,8 @@ from vla_ros.training.trainer import bfloat16_is_faster, Trainer
 #: What thresholds are set on: other sentences, batches of frames, and other scenes.
 _SENTENCES, _STEPS, _VALIDATION_SEED = 3000, 50, 1000
 
+_FRAMES_PER_RANK = 32
+
 _UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
 
 
@@ -108,10 +110,12 @@ def train(config: TrainConfig, folder: Path, name: str, workers: int) -> Path:
     bank = sentence_bank(folder, config.sentences, config.seed, workers)
     made = config.demonstrations
     shards = collect(folder / 'demonstrations', made, config.episodes, config.seed, workers)
+    # Statistics of a batch need a number of pictures in each process.
+    ranks = max(1, min(workers, config.batch.frames // _FRAMES_PER_RANK))
     policy_path = folder / f'{name}.pt'
     stages = [*config.corrections.at_steps, config.trainer.steps]
     for stage, until_step in enumerate(stages):
-        run_ranks(workers, _steps, workers, config, folder, shards, until_step)
+        run_ranks(ranks, _steps, ranks, config, folder, shards, until_step)
         draw_curves(folder / 'log.jsonl', folder / 'curves.png')
         if until_step < config.trainer.steps:
             rounds = folder / f'corrections-{stage}'
