@@ -1,7 +1,6 @@
 """The controller: events and chunks in, what the robot is told out."""
 
 from dataclasses import replace
-import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -321,7 +320,7 @@ def test_no_reason_of_a_task_is_left_out():
     assert list(WAYS) == codes[codes.index(Reason.NO_COMMAND) :]
 
 
-@pytest.mark.parametrize('reason', set(WAYS) & set(ENDINGS), ids=str)
+@pytest.mark.parametrize('reason', sorted(set(WAYS) & set(ENDINGS)), ids=str)
 def test_after_an_ending_only_a_new_command_moves_the_robot(running, reason):
     WAYS[reason](running)
     running.run(0.5)  # to rest
@@ -332,15 +331,6 @@ def test_after_an_ending_only_a_new_command_moves_the_robot(running, reason):
     running.run(0.5)
     assert (running.path[-1] == rest).all()
     assert running.controller.reason is reason
-
-
-def test_a_tick_costs_well_below_a_millisecond(running):
-    running.policy = {'goal': (0.55, 0.1, 0.2)}
-    running.run(0.2)
-    started_s = time.process_time()
-    running.run(10.0)
-    # 0.1 ms on an idle core, chunks included; the bar is for a busy one.
-    assert (time.process_time() - started_s) / 500 < 0.5e-3
 
 
 events = st.sampled_from(
