@@ -30,6 +30,9 @@ class OneToken:
     def encode(self, text: str):
         return np.ones((1, 4), dtype=np.float32)
 
+    def pieces(self, text: str):
+        return ('go',)
+
 
 @pytest.fixture
 def pair(graph):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vla_ros.training.augment import augment, augment_text
+from vla_ros.training.augment import augment, augment_text, recolour
 
 
 def random(seed=0):
@@ -70,3 +70,16 @@ def test_without_noise_and_dropping_nothing_changes():
     noisy, kept = augment_text(features, mask, random(), noise=0.0, dropped=0.0)
     assert torch.equal(noisy, features)
     assert torch.equal(kept, mask)
+
+
+def test_a_recoloured_picture_has_its_channels_in_another_order(image):
+    got = recolour(image, random())
+    assert got.dtype == torch.uint8
+    for before, after in zip(image, got, strict=True):
+        assert not torch.equal(before, after)
+        assert torch.equal(before.sort(dim=1).values, after.sort(dim=1).values)
+
+
+def test_grey_stays_grey():
+    grey = torch.full((3, 1, 3, 4, 4), 90, dtype=torch.uint8)
+    assert torch.equal(recolour(grey, random()), grey)

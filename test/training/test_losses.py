@@ -19,6 +19,7 @@ from vla_ros.training.losses import (
     part_loss,
     position_loss,
     reading_losses,
+    shape_losses,
 )
 from vla_ros.training.run import policy_spec
 from vla_ros.training.sentences import SentenceBatch
@@ -118,7 +119,8 @@ def test_every_loss_has_a_weight_and_every_weight_a_loss(policy):
         torch.randn(2, 3, 6), torch.ones(2, 3).bool(), *torch.zeros(4, 2, dtype=torch.int64)
     )
     read = reading_losses(policy.reader(*sentences[:2]), sentences)
-    assert {*losses_of(policy, batch()), *read} == set(load_config().loss_weights)
+    recoloured = shape_losses(policy, batch(), policy.see(batch().image), CAMERA)
+    assert {*losses_of(policy, batch()), *read, *recoloured} == set(load_config().loss_weights)
 
 
 def test_every_loss_is_a_finite_number_above_zero(policy):

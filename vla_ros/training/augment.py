@@ -28,6 +28,18 @@ def augment(image: Tensor, random: torch.Generator) -> Tensor:
     return x.clamp_(0.0, 1.0).mul_(255.0).add_(0.5).to(torch.uint8)
 
 
+def recolour(image: Tensor, random: torch.Generator) -> Tensor:
+    """
+    Return images (f, c, 3, h, w) with the three colour channels of each in another order.
+
+    Shapes and shadows stay and every colour changes but greys: what a thing is called by its
+    shape must not hang on its colour.
+    """
+    orders = torch.tensor([[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+    chosen = orders[torch.randint(len(orders), (len(image),), generator=random)]  # (f, 3)
+    return image.gather(2, chosen[:, None, :, None, None].expand_as(image))
+
+
 def augment_text(
     text: Tensor, mask: Tensor, random: torch.Generator, noise: float = 0.3, dropped: float = 0.05
 ) -> tuple[Tensor, Tensor]:

@@ -107,6 +107,20 @@ def keypoint_losses(
     }
 
 
+def shape_losses(
+    policy: KeypointPolicy, batch: Batch, seen: Seen, camera: CameraModel
+) -> dict[str, Tensor]:
+    """
+    Return the loss of where shapes are, by name, for pictures whose colours mean nothing.
+
+    ``seen`` is what the policy saw in the first recoloured pictures of the batch.
+    """
+    grid = torch.from_numpy(cell_pixels(camera, ConvMap.stride)).float()
+    shapes = policy.part_scores(seen)[1]
+    pixels = batch.shapes_px[: len(shapes)]
+    return {'shapes': part_loss(shapes, pixels, grid, 0.6 * ConvMap.stride)}
+
+
 def reading_losses(reading: Reading, batch: SentenceBatch) -> dict[str, Tensor]:
     """Return every loss of what a reader makes of sentences, by name."""
     return {

@@ -35,13 +35,13 @@ from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.sim.environment import WORKSPACE_MAX, WORKSPACE_MIN
 from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import COLOURS, Look, SHAPES
-from vla_ros.training.augment import augment, augment_text
+from vla_ros.training.augment import augment, augment_text, recolour
 from vla_ros.training.batches import Batch, Batches, TASKS
 from vla_ros.training.calibration import calibrate
 from vla_ros.training.collection import collect, load_frames
 from vla_ros.training.config import save_config, TrainConfig
 from vla_ros.training.corrections import PolicyActor
-from vla_ros.training.losses import keypoint_losses, reading_losses
+from vla_ros.training.losses import keypoint_losses, reading_losses, shape_losses
 from vla_ros.training.parallel import run_ranks
 from vla_ros.training.sentences import (
     encode_sentences,
@@ -55,6 +55,8 @@ from vla_ros.training.trainer import bfloat16_is_faster, Trainer
 _SENTENCES, _STEPS, _VALIDATION_SEED = 3000, 50, 1000
 
 _FRAMES_PER_RANK = 32
+#: One in so many pictures is seen in other colours as well.
+_RECOLOURED = 4
 
 _UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
 
@@ -72,10 +74,13 @@ class _Objective:
         frames, sentences = batch
         text, mask = augment_text(sentences.text, sentences.text_mask, self.random)
         image = augment(frames.image, self.random)
+        recoloured = recolour(image[: len(image) // _RECOLOURED], self.random)
         with torch.autocast('cpu', torch.bfloat16, enabled=self.mixed):
             seen = self.policy.see(image)
+            shapes = self.policy.see(recoloured)
         return {
             **keypoint_losses(self.policy, frames, seen, self.camera),
+            **shape_losses(self.policy, frames, shapes, self.camera),
             **reading_losses(self.policy.reader(text, mask), sentences),
         }
 
