@@ -96,10 +96,10 @@ def moved_m(user, seconds: float) -> float:
     return math.dist(before, user.sim_state['end_effector'][:3])
 
 
-def farthest_object(user) -> str:
-    """Return the object that takes longest to reach, of those that training has shown."""
-    gripper = user.sim_state['end_effector'][:2]
-    objects = user.sim_state['objects']
+def far_object(user) -> str:
+    """Begin a new scene; return the object farthest away, of those that training has shown."""
+    truth = user.new_scene()
+    gripper, objects = truth['end_effector'][:2], truth['objects']
     return max(
         set(objects) - set(HELD_OUT_PAIRS), key=lambda name: math.dist(gripper, objects[name][:2])
     )
@@ -115,12 +115,12 @@ def test_nothing_moves_before_the_first_command(user):
 
 
 def test_the_robot_does_what_the_text_says_by_ground_truth(user):
-    name = farthest_object(user)
+    name = far_object(user)
     assert obeyed(user, f'pick up the {name}', f'pick|{name}|')
 
 
 def test_stop_holds_at_once_where_the_robot_is(user):
-    user.say(f'point at the {farthest_object(user)}')
+    user.say(f'point at the {far_object(user)}')
     assert user.wait(lambda: user.status.state == 'running', 5.0), user.status
     user.say('stop')
     assert user.wait(lambda: user.status.reason == 'stopped', 1.0)
@@ -129,7 +129,7 @@ def test_stop_holds_at_once_where_the_robot_is(user):
 
 
 def test_a_killed_policy_leads_to_a_hold_and_comes_back(up, user):
-    name = farthest_object(user)
+    name = far_object(user)
     user.say(f'point at the {name}')
     assert user.wait(lambda: user.status.state == 'running', 5.0), user.status
     os.kill(up.children()['inference'], signal.SIGKILL)

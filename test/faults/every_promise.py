@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from faults import promises_gate, promises_inputs  # noqa: F401
+from faults import promises_gate, promises_inputs, promises_models  # noqa: F401
 from faults.ledger import PROMISES
 
 if importlib.util.find_spec('rclpy') is not None:

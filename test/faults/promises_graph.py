@@ -10,9 +10,9 @@ import sys
 import time
 
 from faults.bench import Bench, bench, node, Process
+from faults.hostile import mutate
 from faults.ledger import promise, Tally
 from faults.oracle import rest_s
-from faults.promises_inputs import mutate
 from faults.stage import CHANNELS, ENVELOPE, hostile_rows
 import numpy as np
 from rclpy.serialization import serialize_message

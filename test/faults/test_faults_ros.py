@@ -26,5 +26,7 @@ def test_a_promise_of_the_running_nodes_is_kept(id, size, tmp_path):
 @pytest.mark.parametrize('defect', ['', 'zeros_as_hold'])
 def test_a_defect_in_the_running_node_is_heard(defect, tmp_path):
     with bench(tmp_path, defect=defect) as b:
-        b.wait(lambda: len(b.ears.records) > 9, 60.0, 'poses')
+        # A robot that jumped is outside the workspace, where a broken node too falls silent.
+        enough = 1 if defect else 10
+        b.wait(lambda: len(b.ears.records) >= enough, 60.0, 'poses')
         assert bool(b.ears.judge().violations) == bool(defect)

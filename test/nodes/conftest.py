@@ -88,3 +88,18 @@ def graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Graph]:
     finally:
         graph.close()
         rclpy.try_shutdown()
+
+
+@pytest.fixture
+def bench(graph: Graph) -> Any:
+    """A pose node with a robot and a policy around it."""
+    from pose_bench import Bench
+
+    return Bench(graph)
+
+
+@pytest.fixture
+def running(bench: Any) -> Any:
+    """The same while the robot follows a command."""
+    bench.run()
+    return bench

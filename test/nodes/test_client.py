@@ -7,9 +7,8 @@ import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-import numpy as np
+from pose_bench import OneToken, parameters, WORKSPACE
 import pytest
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -23,21 +22,11 @@ from vla_ros.nodes.pose_node import PoseNode
 
 pytestmark = pytest.mark.ros
 
-WORKSPACE = {'workspace_min': [0.2, -0.3, 0.0], 'workspace_max': [0.6, 0.3, 0.4]}
-
-
-class OneToken:
-    def encode(self, text: str):
-        return np.ones((1, 4), dtype=np.float32)
-
-    def pieces(self, text: str):
-        return ('go',)
-
 
 @pytest.fixture
 def pair(graph):
     """The two nodes that hear commands."""
-    graph.add(PoseNode(parameter_overrides=[Parameter(k, value=v) for k, v in WORKSPACE.items()]))
+    graph.add(PoseNode(parameter_overrides=parameters(**WORKSPACE)))
     graph.add(CommandNode(encoder=OneToken()))
     return graph
 

@@ -20,12 +20,11 @@ from vla_ros.nodes.conversions import (
     image_to_message,
     pose_from_message,
     pose_to_message,
-    raw_from_message,
     resized_camera_message,
     to_ns,
     to_stamp,
 )
-from vla_ros.pipeline.image import decode_rgb
+from vla_ros.pipeline.image import decode_rgb, RawImage
 
 pytestmark = pytest.mark.ros
 
@@ -101,7 +100,7 @@ def test_an_image_comes_back_unchanged():
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     message = image_to_message(image, HEADER)
     assert message.header == HEADER
-    np.testing.assert_array_equal(decode_rgb(raw_from_message(message), 1000), image)
+    np.testing.assert_array_equal(decode_rgb(RawImage.of(message), 1000), image)
 
 
 def test_a_slice_of_an_image_is_written_without_its_neighbours():
@@ -112,7 +111,7 @@ def test_a_slice_of_an_image_is_written_without_its_neighbours():
 
 def test_reading_an_image_copies_nothing():
     message = image_to_message(np.zeros((2, 2, 3), np.uint8), HEADER)
-    raw = raw_from_message(message)
+    raw = RawImage.of(message)
     message.data[0] = 9
     assert raw.data[0] == 9
 

@@ -16,11 +16,10 @@ from vla_ros.nodes.conversions import (
     camera_from_message,
     pose_from_message,
     pose_to_message,
-    raw_from_message,
     to_ns,
 )
 from vla_ros.nodes.sim_node import SimNode
-from vla_ros.pipeline.image import decode_rgb
+from vla_ros.pipeline.image import decode_rgb, RawImage
 from vla_ros.sim.environment import TabletopEnv
 from vla_ros.sim.scene import COLOURS, sample_scene
 from vla_ros.sim.scene_json import scene_to_json
@@ -101,7 +100,7 @@ def test_objects_are_seen_where_they_are(graph):
     camera_poses, states = graph.listen(wiring.CAMERA_POSE), graph.listen(wiring.SIM_STATE)
     graph.until(lambda: images and infos and camera_poses and states)
     camera = camera_from_message(infos[-1], pose_from_message(camera_poses[-1]))
-    image = decode_rgb(raw_from_message(images[-1]), 1_000_000)
+    image = decode_rgb(RawImage.of(images[-1]), 1_000_000)
     # The environment itself proves every object; here the messages must tell the same.
     env = TabletopEnv(128, seed=3)
     u, v = camera.project(env.object_position(env.scene.objects[0].name))[0]
@@ -115,9 +114,12 @@ def test_objects_are_seen_where_they_are(graph):
 def test_a_frame_is_stamped_with_a_time_at_which_a_pose_was_published(graph):
     sim_node(graph)
     images, poses = graph.listen(wiring.IMAGE_RAW), graph.listen(wiring.ROBOT_POSE)
-    graph.until(lambda: len(images) > 2 and len(poses) > 2)
-    stamps = {to_ns(pose.header.stamp) for pose in poses}
-    assert to_ns(images[1].header.stamp) in stamps
+
+    def stamps(messages):
+        return {to_ns(message.header.stamp) for message in messages}
+
+    # Either stream may lose a message to a busy machine, but never all that belong together.
+    graph.until(lambda: len(stamps(images) & stamps(poses)) > 2)
 
 
 def test_poses_keep_coming_at_fifty_hertz_while_the_camera_renders(graph):

@@ -7,8 +7,8 @@ import threading
 
 import cv2
 import numpy as np
+from pose_bench import OneToken, parameters, WORKSPACE
 import pytest
-from rclpy.parameter import Parameter
 
 pytest.importorskip('websockets', reason='the extra viz is not installed')
 
@@ -36,16 +36,7 @@ from vla_ros.web.server import LiveServer
 
 pytestmark = pytest.mark.ros
 
-WORKSPACE = {'workspace_min': [0.2, -0.3, 0.0], 'workspace_max': [0.6, 0.3, 0.4]}
 POSE = Pose.of((0.4, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0))
-
-
-class OneToken:
-    def encode(self, text: str):
-        return np.ones((1, 4), dtype=np.float32)
-
-    def pieces(self, text: str):
-        return ('word',)
 
 
 class Browser:
@@ -128,7 +119,7 @@ def page(graph):
 @pytest.fixture
 def pair(graph):
     """The two nodes that hear commands."""
-    graph.add(PoseNode(parameter_overrides=[Parameter(k, value=v) for k, v in WORKSPACE.items()]))
+    graph.add(PoseNode(parameter_overrides=parameters(**WORKSPACE)))
     graph.add(CommandNode(encoder=OneToken()))
     return graph
 

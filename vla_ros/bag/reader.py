@@ -158,15 +158,7 @@ def _seen(recording: Recording, time_s: float, image: Any, attention: Any) -> Se
 
 
 def _picture(message: Any) -> NDArray[np.uint8]:
-    raw = RawImage(
-        width=message.width,
-        height=message.height,
-        encoding=message.encoding,
-        step=message.step,
-        is_bigendian=bool(message.is_bigendian),
-        data=memoryview(message.data),
-    )
-    return decode_rgb(raw, MAX_IMAGE_BYTES)
+    return decode_rgb(RawImage.of(message), MAX_IMAGE_BYTES)
 
 
 @contextmanager

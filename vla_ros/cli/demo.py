@@ -111,17 +111,6 @@ def draw_request(kind: str, scene: Mapping[str, Any], rng: np.random.Generator) 
     return Request(kind, name, zone)
 
 
-def _new_scene(user: Client) -> None:
-    """Reset the simulator and wait until it tells of the new scene and a while has passed."""
-    from vla_ros.nodes import wiring
-
-    assert user.sim_state is not None
-    before = user.sim_state['seed']
-    user.call(wiring.SIM_RESET)
-    user.wait(lambda: user.sim_state is not None and user.sim_state['seed'] != before, 5.0)
-    user.wait(lambda: False, SETTLE_S)
-
-
 def _give_commands(graph: Supervisor, seed: int, started: float) -> tuple[list[Outcome], list]:
     from vla_ros.nodes.client import client
     from vla_ros.nodes.recording import Film
@@ -135,7 +124,8 @@ def _give_commands(graph: Supervisor, seed: int, started: float) -> tuple[list[O
         outcomes, takes = [], []
         for number, kind in enumerate(_WORDS):
             if number:
-                _new_scene(user)
+                user.new_scene()
+                user.wait(lambda: False, SETTLE_S)
             request = draw_request(kind, user.sim_state, np.random.default_rng([seed, number]))
             film.cut()
             outcomes.append(_give(user, request))

@@ -206,6 +206,20 @@ class Client:
         self.wait_status(timeout_s=0.1)
         return False
 
+    def new_scene(self, timeout_s: float = 10.0) -> dict[str, Any]:
+        """
+        Reset the simulator; return the ground truth of its new scene.
+
+        Raises TimeoutError if it tells none, ConfigurationError if there is no simulator.
+        """
+        before = self.sim_state and self.sim_state['seed']
+        self.call(wiring.SIM_RESET)
+        # Its seed is another after each reset; what is still on its way tells the old one.
+        if self.wait(lambda: self.sim_state and self.sim_state['seed'] != before, timeout_s):
+            assert self.sim_state is not None
+            return self.sim_state
+        raise TimeoutError(f'the simulator has told no new scene for {timeout_s:.0f} s')
+
     def service(self, service: wiring.ServiceName) -> Any:
         """Return an rclpy client of a node's service, which lasts as long as this one."""
         name = service.name.replace('~', f'{self.namespace.rstrip("/")}/{service.server}')

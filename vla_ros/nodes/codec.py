@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
-from vla_ros.nodes.conversions import raw_from_message
-from vla_ros.pipeline.image import check_header, decode_rgb, ImageError
+from vla_ros.pipeline.image import check_header, decode_rgb, ImageError, RawImage
 
 #: ``decode(message, max_bytes)`` returns (h, w, 3) RGB or raises ImageError.
 Decoder = Callable[[Image, int], NDArray[np.uint8]]
@@ -29,7 +28,7 @@ _CV_BRIDGE = {
 
 
 def opencv_decode(message: Image, max_bytes: int) -> NDArray[np.uint8]:
-    return decode_rgb(raw_from_message(message), max_bytes)
+    return decode_rgb(RawImage.of(message), max_bytes)
 
 
 def cv_bridge_decoder() -> Decoder | None:
@@ -47,7 +46,7 @@ def cv_bridge_decoder() -> Decoder | None:
     def decode(message: Image, max_bytes: int) -> NDArray[np.uint8]:
         if message.step != message.width * _CV_BRIDGE.get(message.encoding, 0):
             return opencv_decode(message, max_bytes)
-        check_header(raw_from_message(message), max_bytes)
+        check_header(RawImage.of(message), max_bytes)
         try:
             return np.asarray(bridge.imgmsg_to_cv2(message, 'rgb8'))
         except Exception as error:

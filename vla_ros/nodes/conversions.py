@@ -23,7 +23,6 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from vla_ros.geometry import Pose
 from vla_ros.interfaces import ActionChunk, CameraModel, EncodedCommand
-from vla_ros.pipeline.image import RawImage
 
 #: Channels that carry the stamp of the command in a chunk message; exact in float64.
 COMMAND_CHANNELS = ('command.sec', 'command.nanosec')
@@ -115,18 +114,6 @@ def _set_intrinsics(info: CameraInfo, camera: CameraModel) -> None:
 def image_to_message(image: NDArray[np.uint8], message_header: Header) -> Image:
     """Return an rgb8 message of ``image`` (h, w, 3)."""
     return _image_message(image, 'rgb8', message_header)
-
-
-def raw_from_message(message: Image) -> RawImage:
-    """Return a view: the pixels stay in the message."""
-    return RawImage(
-        width=message.width,
-        height=message.height,
-        encoding=message.encoding,
-        step=message.step,
-        is_bigendian=bool(message.is_bigendian),
-        data=memoryview(message.data),
-    )
 
 
 def command_to_message(command: EncodedCommand) -> Image:

@@ -35,7 +35,6 @@ from vla_ros.nodes.conversions import (
     chunk_to_message,
     command_from_message,
     pose_from_message,
-    raw_from_message,
     to_ns,
 )
 from vla_ros.nodes.diagnostics import Durations, ERROR, Health, OK, report_health, Stream, WARN
@@ -44,7 +43,7 @@ from vla_ros.nodes.params import declare, InferenceParams
 from vla_ros.nodes.runner import run
 from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.command import printable
-from vla_ros.pipeline.image import decode_rgb
+from vla_ros.pipeline.image import decode_rgb, RawImage
 from vla_ros.pipeline.mailbox import Worker
 from vla_ros.pipeline.manifest import PolicyManifest
 from vla_ros.pipeline.proprioception import Proprioception
@@ -161,7 +160,7 @@ class InferenceNode(ManagedNode):
             name = self.resolve_topic_name(missing)
             raise ValueError(f'no fresh {name}: no inference without it')
         # The frame is here already, and the header may not claim more than that.
-        image = decode_rgb(raw_from_message(message), max_bytes=sys.maxsize)
+        image = decode_rgb(RawImage.of(message), max_bytes=sys.maxsize)
         stamp_ns = to_ns(message.header.stamp)
         state = self._robot.at(stamp_ns, self._manifest.state_names)
         observation = Observation(stamp_ns, image[None], state, command)

@@ -40,7 +40,6 @@ from vla_ros.nodes.conversions import (
     command_from_message,
     image_to_message,
     pose_from_message,
-    raw_from_message,
     to_ns,
     to_stamp,
 )
@@ -50,7 +49,7 @@ from vla_ros.nodes.runner import run
 from vla_ros.pipeline.attention import peak, relative
 from vla_ros.pipeline.command import printable
 from vla_ros.pipeline.heat_map import picture
-from vla_ros.pipeline.image import decode_rgb, depth_m
+from vla_ros.pipeline.image import decode_rgb, depth_m, RawImage
 from vla_ros.pipeline.look import check_word, Look, look_at
 from vla_ros.pipeline.placing import Depth, place, place_cells
 from vla_ros.pipeline.recent import Recent
@@ -210,13 +209,13 @@ class MarkerNode(Node):
 
     def _depth_at(self, header: Header) -> Depth | None:
         message = self._depths.nearest(to_ns(header.stamp), DEPTH_WITHIN_NS)
-        return None if message is None else depth_m(raw_from_message(message), MAX_IMAGE_BYTES)
+        return None if message is None else depth_m(RawImage.of(message), MAX_IMAGE_BYTES)
 
     def _draw_picture(self, header: Header, look: Look) -> None:
         """Draw over the very frame that the policy saw, if it is still here."""
         message = self._images.get(to_ns(header.stamp))
         if message is not None:
-            image = decode_rgb(raw_from_message(message), MAX_IMAGE_BYTES)
+            image = decode_rgb(RawImage.of(message), MAX_IMAGE_BYTES)
             drawn = picture(image, look, self._params.source)
             self._pictures.publish(image_to_message(drawn, header))
 

@@ -68,10 +68,8 @@ def _show(user: Client, scene: SceneSpec) -> None:
     user.say('stop')
     value = Parameter('scene', value=scene_to_json(scene)).to_parameter_msg()
     user.call(_SET_PARAMETERS, SetParameters.Request(parameters=[value]))
-    seed = _next_state(user)['seed']
-    user.call(wiring.SIM_RESET)
-    while _next_state(user)['seed'] == seed:
-        pass
+    _next_state(user)
+    user.new_scene()
     user.wait(lambda: False, _SETTLE_S)
 
 

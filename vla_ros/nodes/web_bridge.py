@@ -31,10 +31,9 @@ from vla_ros.nodes.conversions import (
     chunk_from_message,
     command_from_message,
     pose_from_message,
-    raw_from_message,
     to_ns,
 )
-from vla_ros.pipeline.image import decode_rgb
+from vla_ros.pipeline.image import decode_rgb, RawImage
 from vla_ros.pipeline.recent import Recent
 from vla_ros.web.history import History
 from vla_ros.web.server import LiveServer, Wish
@@ -160,10 +159,10 @@ class WebBridge:
         raw, small = self._raw_frames.get(stamp_ns), self._frames.get(stamp_ns)
         try:
             if raw is not None and min(self._size) > 0:
-                image = decode_rgb(raw_from_message(raw), MAX_IMAGE_BYTES)
+                image = decode_rgb(RawImage.of(raw), MAX_IMAGE_BYTES)
                 return policy_crop(image, *self._size)
             if small is not None:
-                return decode_rgb(raw_from_message(small), MAX_IMAGE_BYTES)
+                return decode_rgb(RawImage.of(small), MAX_IMAGE_BYTES)
         except ValueError:
             pass
         return None

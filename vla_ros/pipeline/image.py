@@ -7,6 +7,7 @@ A frame is judged by its header before a byte of it is copied, so a lying header
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 import zlib
 
 import cv2
@@ -35,6 +36,18 @@ class RawImage:
     step: int
     is_bigendian: bool
     data: memoryview
+
+    @classmethod
+    def of(cls, message: Any) -> RawImage:
+        """Return a view of whatever has the fields of a sensor_msgs/Image; pixels stay there."""
+        return cls(
+            width=message.width,
+            height=message.height,
+            encoding=message.encoding,
+            step=message.step,
+            is_bigendian=bool(message.is_bigendian),
+            data=memoryview(message.data),
+        )
 
 
 @dataclass(frozen=True)

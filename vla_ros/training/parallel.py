@@ -31,9 +31,13 @@ def run_ranks(ranks: int, work: Callable[..., None], *args: Any) -> None:
 
 def _join(rank: int, ranks: int, meet: Path, work: Callable[..., None], args: tuple) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group('gloo', f'file://{meet}', rank=rank, world_size=ranks)
+    store = distributed.FileStore(str(meet), ranks)
+    distributed.init_process_group('gloo', store=store, rank=rank, world_size=ranks)
     try:
         work(rank, *args)
+        # Who leaves early breaks connections that a slower one still reads from.
+        store.set(f'done-{rank}', '')
+        store.wait([f'done-{other}' for other in range(ranks)])
     finally:
         distributed.destroy_process_group()
 
