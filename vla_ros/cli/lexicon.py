@@ -1,4 +1,4 @@
-"""``vla-ros lexicon``: the file of rare words, made anew from WordNet."""
+"""``vla-ros lexicon``: the file of rare words, made anew from WordNet and a survey of colours."""
 
 from __future__ import annotations
 

@@ -17,8 +17,10 @@ import re
 
 from vla_ros.pipeline.strict_json import read_json
 
-#: Before these and before nouns a thing stands for its colour: the banana (coloured) block.
-_COLOURED = ('coloured', 'colored')
+#: Before these and before nouns a thing stands for its colour: the banana (coloured) block. After
+#: these, too: the block painted banana.
+_COLOURED = ('coloured', 'colored', 'colour', 'color')
+_COLOURING = ('colour', 'color', 'painted')
 _MARKS = '.,;:!?"\')'
 
 
@@ -53,10 +55,11 @@ class Lexicon:
         word, mark = re.fullmatch(r'(.*?)([^\w]*)', words[i], re.DOTALL).groups()  # type: ignore[union-attr]
         key = word.lower()
         following = words[i + 1].lower().rstrip(_MARKS) if i + 1 < len(words) and not mark else ''
+        preceding = words[i - 1].lower() if i else ''
         # Teal blue is a blue.
         if key in self.colours and following not in self._plain_colours:
             return self.colours[key] + mark
-        if key in self.things and following in self._has_colour:
+        if key in self.things and (following in self._has_colour or preceding in _COLOURING):
             return self.things[key] + mark
         if key in self.shapes and following not in self._has_colour:
             return self.shapes[key] + mark

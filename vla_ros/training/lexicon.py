@@ -1,9 +1,10 @@
 """
-What a dictionary knows of colours and shapes, for words that training never heard.
+What a dictionary and a survey know of colours and shapes, for words that training never heard.
 
 Read from the files of Princeton WordNet 3 (Miller 1995; the folder ``dict`` of its distribution,
 or ``/usr/share/wordnet`` of Debian's package wordnet-base). A word gets the colour or shape that
-its definition, its synonyms or what it is a kind of speak of most, earlier senses first.
+its definition, its synonyms or what it is a kind of speak of most, earlier senses first. Of
+colours, a survey of what people call them knows better (``colour_names.py``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.lexicon import Lexicon
 from vla_ros.sim.scene import SHAPES
+from vla_ros.training.colour_names import survey_colours
 from vla_ros.training.grammar import single_words, vocabulary
 
 #: Words of definitions by what they tell. Other colours count too: brown is not orange.
@@ -24,6 +26,7 @@ _COLOURS = {
     **{name: name for name in ('red', 'green', 'blue', 'yellow', 'purple', 'orange')},
     **{'violet': 'purple', 'golden': 'yellow', 'scarlet': 'red', 'emerald': 'green'},
     **dict.fromkeys(('brown', 'pink', 'white', 'black', 'gray', 'grey', 'silvery'), 'other'),
+    **dict.fromkeys(('tan', 'beige', 'cream'), 'other'),
 }
 _SHAPES = {
     **dict.fromkeys(('ball', 'sphere', 'spherical', 'globe', 'globular'), 'ball'),
@@ -56,12 +59,15 @@ def read_lexicon(wordnet: Path) -> Lexicon:
             f'{wordnet}: no WordNet 3 ({error}); give the folder with data.noun and index.noun'
         ) from error
     senses = nouns | adjectives
-    colours, things, shapes = {}, {}, {}
+    colours: dict[str, str] = {}
+    things: dict[str, str] = {}
+    shapes: dict[str, str] = {}
     known = vocabulary()
     shape_words = {
         word: shape for shape in SHAPES for word in single_words('shapes', shape)
     } | _SHAPES
-    for word in sorted(set(noun_index) | set(adjective_index)):
+    survey = survey_colours(_COLOURS, _CLEAR)
+    for word in sorted({*noun_index, *adjective_index, *survey}):
         if not re.fullmatch('[a-z]{3,}', word) or word in known:
             continue
         as_noun = [nouns[key] for key in noun_index.get(word, ())]
@@ -71,14 +77,20 @@ def read_lexicon(wordnet: Path) -> Lexicon:
         named = [s for s in as_adjective if 'color' in s.definition] + [
             s for s in as_noun if _is_colour(s, nouns)
         ]
-        if colour := _told(_COLOURS, word, named, senses):
-            colours[word] = colour
-        elif colour := _told(_COLOURS, word, coloured, {}):
-            things[word] = colour
+        colour = survey.get(word) or _told(_COLOURS, word, named, senses)
+        if named or not as_noun:
+            _note(colours, word, colour)
+        else:
+            _note(things, word, colour or _told(_COLOURS, word, coloured, {}))
         if shape := _told(_SHAPES, word, in_file, nouns, shape_words):
             shapes[word] = shape
     zone_words = single_words('zones')
     return Lexicon(colours, things, shapes, tuple(sorted({*shape_words, *zone_words})))
+
+
+def _note(found: dict[str, str], word: str, colour: str | None) -> None:
+    if colour not in (None, 'other'):
+        found[word] = colour
 
 
 def _told(
@@ -112,7 +124,7 @@ def _told(
                     scores[telling[one]] += worth * weight  # type: ignore[assignment]
                     worth *= _LATER
     (best, score), (_, second) = [*scores.most_common(2), ('', 0), ('', 0)][:2]
-    return best if score > 0 and second <= _CLEAR * score and best != 'other' else None
+    return best if score > 0 and second <= _CLEAR * score else None
 
 
 def _is_colour(sense: _Sense, nouns: dict[str, _Sense]) -> bool:
