@@ -17,7 +17,10 @@ import sys
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from vla_ros.evaluation.card import results_table
+from vla_ros.evaluation.report import read_report
 from vla_ros.nodes import params, wiring
+from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.reason import Reason
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,6 +112,7 @@ def generated() -> dict[str, str]:
     return {
         'topics': topics_table(),
         'reasons': reasons_table(),
+        'results': results_table(read_report(shipped_policy_path())),
         'nodes': '\n\n'.join(node_section(node) for node in params.NODE_PARAMS),
     }
 

@@ -79,7 +79,8 @@ def model_card(policy_path: Path, card_path: Path) -> str:
         'Written by `vla-ros eval --card`; do not edit.',
         _what(manifest),
         _data(manifest, policy_config(policy_path)),
-        _results(report),
+        '## What it was measured to do',
+        results_table(report),
         _meanings(),
         _tables(report),
         _abstention(report, pictures),
@@ -135,7 +136,8 @@ def _line(report: Report, split: str, line: str) -> Rate | None:
     return {**found.tasks, **found.measures, 'all': found.rate}.get(line)
 
 
-def _results(report: Report) -> str:
+def results_table(report: Report) -> str:
+    """Return the table of every split and measure of a report, beside the goals."""
     goals = {(goal.split, goal.line): goal for goal in GOALS}
     wanted = {
         **dict.fromkeys(('known', line) for line in (*TIME_LIMIT_S, 'all')),
@@ -159,8 +161,7 @@ def _results(report: Report) -> str:
             what = f'**{name}**: the same trials in the running graph, in real time'
             met = (goal_text, _yes(away <= ROS_MARGIN))
             rows.append((what, *_cells(split_report.rate), *met))
-    header = ('what', 'n', 'share', '95 % interval', 'goal', 'met')
-    return '## What it was measured to do\n\n' + _table(header, rows)
+    return _table(('what', 'n', 'share', '95 % interval', 'goal', 'met'), rows)
 
 
 def _yes(met: bool) -> str:
