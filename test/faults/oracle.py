@@ -14,6 +14,8 @@ import numpy as np
 
 #: Rounding of float64 over two divisions by a tick.
 EXACT = 1e-6
+#: Of positions of a metre and of unit quaternions, after a few sums.
+ROUNDING = 1e-15
 START_WITHIN_M, START_WITHIN_RAD = 0.005, math.radians(1.0)
 
 
@@ -138,14 +140,18 @@ class Oracle:
                 self._violate('moved within no time')
             return
         velocity, spin = step / dt, rotation / dt
-        self._limit('speed', velocity, envelope.speed)
-        self._limit('angular speed', spin, envelope.angular_speed)
-        self._limit('acceleration', (velocity - last.velocity) / dt, envelope.acceleration)
-        self._limit('angular acceleration', (spin - last.spin) / dt, envelope.angular_acceleration)
+        change, spin_change = (velocity - last.velocity) / dt, (spin - last.spin) / dt
+        # Two ticks of a busy machine may be microseconds apart, where rounding is divided by them.
+        self._limit('speed', velocity, envelope.speed, ROUNDING / dt)
+        self._limit('angular speed', spin, envelope.angular_speed, ROUNDING / dt)
+        self._limit('acceleration', change, envelope.acceleration, ROUNDING / dt**2)
+        self._limit(
+            'angular acceleration', spin_change, envelope.angular_acceleration, ROUNDING / dt**2
+        )
         self._last = _Last(t_s, p, q, velocity, spin)
 
-    def _limit(self, what: str, value: np.ndarray, limit: float) -> None:
-        ratio = float(np.linalg.norm(value)) / limit
+    def _limit(self, what: str, value: np.ndarray, limit: float, rounding: float = 0.0) -> None:
+        ratio = max(float(np.linalg.norm(value)) - rounding, 0.0) / limit
         self.ratios[what] = max(self.ratios.get(what, 0.0), ratio)
         if not ratio <= 1.0 + self.slack:
             self._violate(f'{what} is {ratio:.6g} of its limit')

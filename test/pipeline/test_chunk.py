@@ -257,6 +257,8 @@ def with_value(row: int, column: int, value: float) -> ActionChunk:
     [
         (with_value(9, 1, np.nan), 'not a finite number'),
         (with_value(0, 7, np.inf), 'not a finite number'),
+        (with_value(0, 0, -1.1e6), 'no pose is there'),
+        (with_value(2, 7, 1e308), 'no pose is there'),
         (with_value(5, 3, 0.5), 'norms 0.5 to 1'),
         (with_value(5, 3, 0.0), 'norms 0 to 1'),
         (replace(line(0.0, 1.0), values=np.zeros((0, 8))), 'shape'),

@@ -22,6 +22,8 @@ from vla_ros.pipeline.reason import Reason
 BLEND_MODES = ('latest', 'linear', 'temporal_ensemble')
 INTERPOLATIONS = ('linear', 'cubic')
 
+#: Metres, radians and shares are far below; sums and squares of what is not do not overflow.
+MAX_VALUE = 1e6
 #: At ten chunks a second at most two overlap in a crossfade; more is a flood.
 MAX_CROSSFADING = 4
 #: More than all chunks of a second at ten a second.
@@ -158,6 +160,8 @@ def check_chunk(chunk: ActionChunk) -> None:
         raise ValueError(f'channels missing: {", ".join(missing)}')
     if not (values.dtype.kind in 'fiu' and np.isfinite(values).all()):
         raise ValueError('a value is not a finite number')
+    if not (np.abs(values.astype(float)) <= MAX_VALUE).all():
+        raise ValueError(f'a value is beyond {MAX_VALUE:.0e}: no pose is there')
     if not 0.0 < chunk.dt_s < np.inf:
         raise ValueError(f'rows are {chunk.dt_s} s apart')
 
