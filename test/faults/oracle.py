@@ -195,11 +195,13 @@ def judge_records(
     """
     Judge what came over the middleware.
 
-    Times are the poses' own stamps, or where a test turns the clock, the times of arrival. Both
-    are read some hundred microseconds away from the gate's own time, so speed and acceleration
-    are means over ``window_s``; bounds, norm, sign, frame and single steps are judged pose by
-    pose.
+    Times are the poses' own stamps, or where a test turns the clock, from the times of arrival.
+    Both are read some hundred microseconds away from the gate's own time, so speed and
+    acceleration are means over ``window_s``; bounds, norm, sign, frame and single steps are
+    judged pose by pose.
     """
+    stamps_s = np.array([record.stamp_ns - records[0].stamp_ns for record in records]) * 1e-9
+    sent_s = stamps_s if by_stamp else _sent_s(records, envelope.period_s)
     oracle = Oracle(envelope, slack=0.02)
     longest = 2.0 * envelope.period_s * envelope.speed
     times, path = [0.0], []
@@ -212,19 +214,28 @@ def judge_records(
         stamp_ns = record.stamp_ns if by_stamp else None
         oracle._judge_alone(p, q, None, record.frame_id, stamp_ns)
         if path:
-            before, last = records[i - 1], path[-1]
+            last = path[-1]
             step = float(np.linalg.norm(p - last[0]))
             if step > longest * (1.0 + oracle.slack):
                 oracle._violate(f'a step of {step:.4g} m')
             if float(q @ last[1]) < 0.0:
                 oracle._violate('the sign of the quaternion flipped')
-            gap = (
-                (record.stamp_ns - before.stamp_ns) * 1e-9 if by_stamp else record.t_s - before.t_s
-            )
-            times.append(times[-1] + min(max(gap, 0.0), 2.0 * envelope.period_s))
+            gap = min(max(sent_s[i] - sent_s[i - 1], 0.0), 2.0 * envelope.period_s)
+            times.append(times[-1] + gap)
         path.append((p, q))
     _judge_windows(oracle, np.array(times[: len(path)]), path, window_s)
     return oracle
+
+
+def _sent_s(records: list[Record], period_s: float) -> np.ndarray:
+    """
+    Return when poses (n,) were sent, by their arrivals, if one is sent a period.
+
+    A listener that had to wait hears several at once, all but the last one late.
+    """
+    ticks = period_s * np.arange(len(records))
+    late_s = np.array([record.t_s for record in records]) - ticks
+    return np.minimum.accumulate(late_s[::-1])[::-1] + ticks
 
 
 def _judge_windows(oracle: Oracle, times: np.ndarray, path: list, window_s: float) -> None:

@@ -1,6 +1,7 @@
 """The fast tier of the fault campaign, and the proof that its bars can fail."""
 
 import ast
+from dataclasses import replace
 import json
 from pathlib import Path
 
@@ -128,6 +129,18 @@ def test_received_poses_may_be_stamped_a_little_late():
 
 def test_received_poses_that_are_too_fast_are_seen():
     assert judge_records(records(0.26, count=50), Envelope()).violations
+
+
+@pytest.mark.parametrize(('speed', 'is_fine'), [(0.249, True), (0.27, False)])
+def test_a_listener_that_had_to_wait_takes_no_robot_for_too_fast(speed, is_fine):
+    # Of every twelve poses the first ten are heard at once.
+    bursts = [
+        replace(record, t_s=max(record.t_s, (i - i % 12 + 9) * 0.02))
+        for i, record in enumerate(records(speed, count=120))
+    ]
+    wide = Envelope(high=(2.0, 1.0, 1.0))
+    assert (judge_records(bursts, wide, by_stamp=False).violations == []) is is_fine
+    )
 
 
 def test_rest_is_timed_from_the_received_poses():
