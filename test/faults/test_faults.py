@@ -140,7 +140,6 @@ def test_a_listener_that_had_to_wait_takes_no_robot_for_too_fast(speed, is_fine)
     ]
     wide = Envelope(high=(2.0, 1.0, 1.0))
     assert (judge_records(bursts, wide, by_stamp=False).violations == []) is is_fine
-    )
 
 
 def test_rest_is_timed_from_the_received_poses():

@@ -19,18 +19,19 @@ from vla_ros.pipeline.strict_json import read_json
 
 _COLOURED = ('coloured', 'colored', 'colour', 'color')
 #: A thing stands for its colour before any word but these: the banana block, the banana there.
-_NO_NOUN = frozenset(
-    'a about again ahead an and are as at away be before behind but by can carefully could do down '
-    'first for from gently go has here i in inside instead into is it its me my never next not now '
-    'of off on onto or out over please rather should so than thank thanks that the then there this '
-    'those to too toward towards under until up was what when where which who will with would you '
-    'your'.split()
-)
+_FUNCTION_WORDS = """
+    a about again ahead an and are as at away be before behind but by can carefully could do down
+    first for from gently go has here i in inside instead into is it its me my never next not now
+    of off on onto or out over please rather should so than thank thanks that the then there this
+    those to too toward towards under until up was what when where which who will with would you
+    your
+"""
 #: And right after these, where a thing would have an article: painted banana, in banana.
-_COLOURING = frozenset(
-    'appearing being color colored colour coloured in into is looking looks of on onto painted '
-    'to'.split()
-)
+_COPULAS = """
+    appearing being color colored colour coloured in into is looking looks of on onto painted to
+"""
+_COLOURING = frozenset(_COPULAS.split())
+_NO_NOUN = frozenset(('', *_FUNCTION_WORDS.split()))
 _MARKS = '.,;:!?"\')'
 
 
@@ -69,7 +70,7 @@ class Lexicon:
         # Teal blue is a blue.
         if key in self.colours and following not in self._plain_colours:
             return self.colours[key] + mark
-        is_colour = following not in ('', *_NO_NOUN) or preceding in _COLOURING
+        is_colour = following not in _NO_NOUN or preceding in _COLOURING
         if key in self.things and is_colour and not (key in self.shapes and not following):
             return self.things[key] + mark
         if key in self.shapes and following not in self._has_colour:
