@@ -80,6 +80,8 @@ def rubbish(tally: Tally, size: int) -> None:
         nodes = {'pose': b.pose}
         for name in TARGETS[1:]:
             nodes[name] = node(tally.folder, name)
+        # A marker node draws either attention or saliency.
+        nodes['second marker'] = node(tally.folder, 'marker', {'source': 'saliency'})
         b.others = [p for name, p in nodes.items() if name != 'pose']
         start = b.player.robot.position.copy()
         topics = {topic.name: topic for topic in listened()}

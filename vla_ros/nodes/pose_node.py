@@ -193,7 +193,7 @@ class PoseNode(Node):
 
     def _on_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.estop(self._now_ns())
-        self._remember()
+        self._tick()  # before the answer, which may wait 100 ms for a client that has just come
         response.success, response.message = True, 'stopped; reset releases it'
         return response
 
@@ -205,11 +205,13 @@ class PoseNode(Node):
 
     def _on_cancel(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._controller.cancel(self._now_ns())
+        self._tick()
         response.message = 'cancelled' if response.success else 'there is no task to cancel'
         return response
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._controller.enable(request.data, time.monotonic())
+        self._tick()
         response.success, response.message = True, 'enabled' if request.data else 'disabled'
         return response
 
