@@ -175,6 +175,11 @@ def test_masked_tokens_change_nothing(case):
         torch.testing.assert_close(after, before, rtol=0.0, atol=1e-6)
 
 
+def test_without_any_token_every_number_is_finite_still(case):
+    out = outputs(case.build(), mask=torch.zeros_like(MASK))
+    assert all(x.isfinite().all() for x in out)
+
+
 def test_no_mask_means_that_all_is_there(case):
     head = case.build()
     with_mask = outputs(head, mask=torch.ones_like(MASK))
