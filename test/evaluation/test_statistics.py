@@ -1,6 +1,6 @@
 import pytest
 
-from vla_ros.evaluation.statistics import Rate, rates_table
+from vla_ros.evaluation.statistics import Difference, Rate, rates_table
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,25 @@ def test_the_table_names_every_rate():
     text = rates_table('task', {'pick': Rate.of(9, 10), 'put': Rate.of(10, 10)})
     assert 'pick' in text
     assert '100.0 %' in text
+
+
+@pytest.mark.parametrize(
+    ('one', 'other', 'low', 'high'),
+    # Reference values: Newcombe (1998, interval estimation for the difference), table II,
+    # method 10.
+    [
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+    ],
+)
+def test_intervals_of_differences_agree_with_the_published_ones(one, other, low, high):
+    difference = Difference.of(Rate.of(*one), Rate.of(*other))
+    assert difference.low == pytest.approx(low, abs=1e-4)
+    assert difference.high == pytest.approx(high, abs=1e-4)
+
+
+def test_more_confidence_is_a_wider_interval():
+    sure, surer = Rate.of(8, 10), Rate.of(8, 10, confidence=0.99)
+    assert surer.low < sure.low < sure.high < surer.high
+    assert surer.success == sure.success

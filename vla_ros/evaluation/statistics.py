@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 import math
-
-_Z95 = 1.959963984540054
+from statistics import NormalDist
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A success rate of ``n`` trials with its 95 % Wilson interval [low, high]."""
+    """A success rate of ``n`` trials with its Wilson interval [low, high], of 95 % if not told."""
 
     n: int
     success: float
@@ -19,7 +18,7 @@ class Rate:
     high: float
 
     @staticmethod
-    def of(successes: float, n: int) -> Rate:
+    def of(successes: float, n: int, confidence: float = 0.95) -> Rate:
         """
         Return the rate of ``successes`` in ``n`` trials (Wilson, 1927); n may be 0.
 
@@ -28,9 +27,10 @@ class Rate:
         if n == 0:
             return Rate(0, math.nan, 0.0, 1.0)
         p = successes / n
-        z2 = _Z95 * _Z95
+        z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
+        z2 = z * z
         centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-        half = _Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+        half = z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
         return Rate(n, p, max(0.0, centre - half), min(1.0, centre + half))
 
     def __str__(self) -> str:
@@ -40,6 +40,27 @@ class Rate:
 
     def to_dict(self) -> dict[str, float]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much one rate is above another, with the interval [low, high] of the two rates."""
+
+    value: float
+    low: float
+    high: float
+
+    @staticmethod
+    def of(one: Rate, other: Rate) -> Difference:
+        """Return ``one`` less ``other``, of separate trials (Newcombe 1998, method 10)."""
+        value = one.success - other.success
+        below = math.hypot(one.success - one.low, other.high - other.success)
+        above = math.hypot(one.high - one.success, other.success - other.low)
+        return Difference(value, value - below, value + above)
+
+    def __str__(self) -> str:
+        low, high = 100 * self.low, 100 * self.high
+        return f'{100 * self.value:+.1f} points [{low:+.1f}, {high:+.1f}]'
 
 
 def rates_table(title: str, rates: Mapping[str, Rate]) -> str:

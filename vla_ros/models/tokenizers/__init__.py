@@ -1,0 +1,1 @@
+"""What turns actions and images into tokens, and what teaches an encoder of patches alone."""
