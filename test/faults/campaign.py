@@ -2,6 +2,7 @@
 Tries every promise and writes a ledger: ``python -m faults.campaign --help``.
 
 One JSON line a promise into out/faults.jsonl, a table at the end; exit code 1 if one is broken.
+Promises of which no time is judged are tried beside the others, by a process of their own.
 """
 
 from __future__ import annotations
@@ -11,8 +12,13 @@ from collections.abc import Sequence
 import json
 import os
 from pathlib import Path
+import subprocess
 import sys
 import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from faults.ledger import Promise
 
 PROFILE = str(Path(__file__).with_name('short_lease.xml'))
 ENVIRONMENT = {
@@ -35,6 +41,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('out/faults.jsonl'))
     parser.add_argument('--resume', action='store_true', help='keep what the ledger has already')
     parser.add_argument('--without-ros', action='store_true', help='plain computing only')
+    parser.add_argument('--untimed', action='store_true', help='only those without a clock')
     parser.add_argument('--list', action='store_true', help='show the promises and end')
     parser.add_argument('--defects', action='store_true', help='try the seeded defects instead')
     return parser.parse_args(argv)
@@ -42,6 +49,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
+    outside = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from faults import ledger
@@ -61,7 +69,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return try_defects(args.seed)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     done = ledger.read(args.out) if args.resume else []
+    if args.untimed:
+        _try([p for p in chosen if p.needs != 'ros'], done, args)
+        return 0
     args.out.write_text(''.join(json.dumps(line) + '\n' for line in done))
+    options = sys.argv[1:] if argv is None else argv
+    command = [sys.executable, '-m', 'faults.campaign', *options, '--untimed', '--resume']
+    with subprocess.Popen(command, env=outside) as beside:
+        _try([p for p in chosen if p.needs == 'ros'], done, args)
+    order = list(PROMISES)
+    done = sorted(ledger.read(args.out), key=lambda line: order.index(str(line['id'])))
+    tell('\n' + ledger.table(done))
+    return int(beside.returncode != 0 or any(line['violations'] for line in done))
+
+
+def _try(
+    chosen: Sequence[Promise], done: list[dict[str, object]], args: argparse.Namespace
+) -> None:
+    """Try promises that the ledger does not have yet, and add a line for each."""
+    from faults import ledger
+
     with tempfile.TemporaryDirectory(prefix='faults_') as folder:
         os.environ.setdefault('ROS_LOG_DIR', folder)
         os.environ['ROS_HOME'] = folder  # no e-stop of a trial stops a robot of this user
@@ -71,12 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 continue
             tell(f'{p.id}: {p.text} ({size:,}) ...')
             line = ledger.keep(p, size, args.seed, Path(folder))
-            done.append(line)
             with args.out.open('a') as file:
                 file.write(json.dumps(line) + '\n')
             tell(ledger.table([line]).splitlines()[1], *line['examples'])
-    tell('\n' + ledger.table(done))
-    return int(any(line['violations'] for line in done))
 
 
 def tell(*lines: str) -> None:

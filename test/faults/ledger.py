@@ -68,7 +68,7 @@ class Promise:
     One promise and how it is tried.
 
     ``sizes`` are the numbers of trials in the fast and the full tier. ``needs`` is '' for plain
-    computing, 'ros' where nodes take part.
+    computing, 'ros' where nodes take part, 'ros untimed' where no time of theirs is judged.
     """
 
     id: str

@@ -250,7 +250,7 @@ def floods(tally: Tally, size: int) -> None:
             finish(tally, b)
 
 
-@promise('F1', 'memory and descriptors stay as they are for minutes', 5, 300, 'ros')
+@promise('F1', 'memory and descriptors stay as they are for minutes', 5, 300, 'ros untimed')
 def soak(tally: Tally, size: int) -> None:
     """``size`` seconds."""
     tally.unit, tally.limit = 'MB grown', 2.0

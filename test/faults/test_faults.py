@@ -167,11 +167,11 @@ def test_a_trial_that_shows_nothing_breaks_its_promise(tmp_path, passed, refused
     assert tally.violations == broken
 
 
-def test_the_campaign_writes_one_line_a_promise_and_goes_on_where_it_was(tmp_path, capsys):
+def test_the_campaign_writes_one_line_a_promise_and_goes_on_where_it_was(tmp_path, capfd):
     arguments = ['--tier', 'fast', '--out', str(tmp_path / 'faults.jsonl'), '--only']
     assert campaign.main([*arguments, 'A0']) == 0
     assert campaign.main([*arguments, 'A0,A6', '--resume']) == 0
     lines = [json.loads(text) for text in (tmp_path / 'faults.jsonl').read_text().splitlines()]
     assert [line['id'] for line in lines] == ['A0', 'A6']
     assert {'tried', 'violations', 'worst', 'limit', 'p50', 'p99', 'max', 'seed'} <= set(lines[0])
-    assert capsys.readouterr().out.count('A0: without a workspace') == 1
+    assert capfd.readouterr().out.count('A0: without a workspace') == 1
