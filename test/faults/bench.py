@@ -19,6 +19,7 @@ from faults.stage import CHANNELS, DOWN, ENVELOPE, REST
 from geometry_msgs.msg import PoseStamped
 import numpy as np
 import rclpy
+from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -178,6 +179,7 @@ class Player:
         self.delay_s: Callable[[], float] = lambda: 0.0
         self._side = 1.0
         self._quiet_until_s = 0.0
+        self._clients: dict[str, Client] = {}
         self._pose = wiring.ROBOT_POSE.publisher(self.node)
         self._embedding = wiring.COMMAND_EMBEDDING.publisher(self.node)
         self.chunks = wiring.ACTION_CHUNK.publisher(self.node) if with_policy else None
@@ -234,16 +236,15 @@ class Player:
 
     def call(self, name: str, timeout_s: float = 5.0) -> tuple[float, Trigger.Response | None]:
         """Call a service of the pose node; return when it was sent, and the answer."""
-        client = self.node.create_client(Trigger, f'pose/{name}')
-        try:
-            client.wait_for_service(timeout_s)
-            sent_s, future = time.monotonic(), client.call_async(Trigger.Request())
-            deadline = sent_s + timeout_s
-            while not future.done() and time.monotonic() < deadline:
-                time.sleep(0.002)
-            return sent_s, future.result() if future.done() else None
-        finally:
-            self.node.destroy_client(client)
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(Trigger, f'pose/{name}')
+            self._clients[name].wait_for_service(timeout_s)
+            time.sleep(0.2)  # the service has to find the client, too
+        sent_s = time.monotonic()
+        future = self._clients[name].call_async(Trigger.Request())
+        while not future.done() and time.monotonic() < sent_s + timeout_s:
+            time.sleep(0.002)
+        return sent_s, future.result() if future.done() else None
 
     def close(self) -> None:
         self._executor.shutdown()
