@@ -57,6 +57,14 @@ def test_attention_has_the_form_of_the_contract(fusion):
     assert attention.view(2, 3, 2, 3).shape == (2, 3, 2, 3)
 
 
+def test_attention_stays_float32_in_mixed_precision(fusion):
+    with torch.autocast('cpu', torch.bfloat16):
+        out = fusion(*batch())
+    assert out.attention.dtype == torch.float32
+    assert out.auxiliary_loss.dtype == torch.float32
+    assert out.tokens.isfinite().all()
+
+
 def test_cells_that_change_places_take_their_attention_along(fusion):
     vision, text, state = batch()
     order = torch.tensor([2, 0, 3, 1])

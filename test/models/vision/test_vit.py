@@ -1,7 +1,26 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 from vla_ros.models.vision.vit import VisionTransformer
+
+# Weights, images and last hidden states of a ViTModel of the transformers library 5.23 with torch
+# 2.13: width 8, 2 layers, 2 heads, patches of 4, random weights, positions as in MAE.
+REFERENCE = np.load(Path(__file__).parents[1] / 'vit_reference.npz')
+PUBLISHED = {
+    'class_token': 'embeddings.cls_token',
+    'patches.project': 'embeddings.patch_embeddings.projection',
+    'blocks': 'layers',
+    'attention_norm': 'layernorm_before',
+    'attention.to_query': 'attention.q_proj',
+    'attention.to_key': 'attention.k_proj',
+    'attention.to_value': 'attention.v_proj',
+    'attention.to_out': 'attention.o_proj',
+    'feed_forward.0': 'mlp.fc1',
+    'feed_forward.3': 'mlp.fc2',
+}
 
 
 @pytest.fixture
@@ -9,6 +28,28 @@ def vit():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     return VisionTransformer(patch_px=4, width=8, heads=2, layers=2).eval()
+
+
+def published(name):
+    """Return the name under which the reference has one of our weights."""
+    for ours, theirs in PUBLISHED.items():
+        name = name.replace(ours, theirs)
+    in_block, _, part = name.rpartition('.norm.')
+    if in_block:
+        return f'{in_block}.layernorm_after.{part}'
+    return name.replace('norm.', 'layernorm.') if name.startswith('norm.') else name
+
+
+def test_it_equals_the_reference_implementation(vit):
+    weights = {
+        name: torch.from_numpy(REFERENCE[f'weights/{published(name)}']).view(own.shape)
+        for name, own in vit.state_dict().items()
+    }
+    vit.load_state_dict(weights)
+    summary, cells = vit(torch.from_numpy(REFERENCE['image']))
+    hidden = torch.from_numpy(REFERENCE['hidden'])
+    torch.testing.assert_close(summary, hidden[:, 0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(cells.flatten(1, 2), hidden[:, 1:], rtol=1e-4, atol=1e-5)
 
 
 def copied(block):

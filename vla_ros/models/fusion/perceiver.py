@@ -62,6 +62,7 @@ class PerceiverFusion(nn.Module):
         by_latent = weights.mean(dim=1)  # (b, latents, 3 + c + n + s)
         of_word = by_latent[:, :, cells + 1 : cells + words]  # (b, latents, n)
         of_word = of_word / of_word.sum(dim=1, keepdim=True).clamp(min=1e-9)
-        attention = of_word.transpose(1, 2) @ by_latent[:, :, 1:cells]
+        # A product in mixed precision would not be float32.
+        attention = (of_word.transpose(1, 2) @ by_latent[:, :, 1:cells]).float()
         there = torch.ones([x.shape[0], x.shape[1]], dtype=torch.bool, device=x.device)
         return fused(self.norm(x), there, attention)

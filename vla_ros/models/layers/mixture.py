@@ -61,7 +61,7 @@ class MixtureOfExperts(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Mixture:
         """``mask`` (b, n) bool is true where there is a token; the others take no place."""
         b, n, _ = x.shape
-        there = torch.ones_like(x[:, :, 0]) if mask is None else mask.float()
+        there = torch.ones([b, n], device=x.device) if mask is None else mask.float()
         probability = torch.softmax(self.router(x).float(), dim=-1)  # (b, n, e)
         gate, expert = probability.topk(self.top_k, dim=-1)  # (b, n, k)
         if self.top_k > 1:
@@ -74,11 +74,12 @@ class MixtureOfExperts(nn.Module):
         queue = chosen.transpose(1, 2).flatten(1, 2)
         place = (queue.cumsum(dim=1) - queue).long()
         even = there.sum(dim=1) * self.top_k / self.experts  # (b,)
-        seats = max(1, min(n, int(math.ceil(n * self.top_k / self.experts * self.capacity))))
-        capacity = torch.ceil(even * self.capacity).long().clamp(max=seats)
-        taken = queue * (place < capacity[:, None, None])
+        capacity = torch.ceil(even * self.capacity)[:, None, None]
+        taken = queue * (place < capacity)
 
-        # (b, k * n, e, s): which choice sits on which of the expert's s seats.
+        # (b, k * n, e, s): which choice sits on which of the expert's s seats. One seat is to
+        # spare, for the capacity above is rounded in float32.
+        seats = min(n, int(math.ceil(n * self.top_k / self.experts * self.capacity)) + 1)
         seat = nn.functional.one_hot(place.clamp(max=seats - 1), seats).to(taken.dtype)
         seat = (taken[:, :, :, None] * seat).view(b, self.top_k, n, self.experts, seats)
         brought = torch.einsum('bnes,bnd->besd', seat.sum(dim=1).to(x.dtype), x)
