@@ -16,6 +16,9 @@ import pytest
 import torch
 from torch import nn
 
+from vla_ros.models.action.continuous import ContinuousActionEncoder
+from vla_ros.models.action.discrete import DiscreteActionEncoder
+from vla_ros.models.action.sequence import SequenceProcessor
 from vla_ros.models.fusion.alone import Alone
 from vla_ros.models.fusion.bidirectional import BidirectionalLayer
 from vla_ros.models.fusion.exchange import Exchange
@@ -46,7 +49,7 @@ from vla_ros.models.text.transformer import TextTransformer
 from vla_ros.models.vision.conv_map import ConvMap, ResidualBlock
 from vla_ros.models.vision.vit import VisionTransformer
 
-PACKAGES = ('layers', 'vision', 'text', 'state', 'fusion')
+PACKAGES = ('layers', 'vision', 'text', 'state', 'action', 'fusion')
 BERT = BertConfig(
     vocabulary=11, positions=7, width=8, feedforward=16, layers=1, heads=2, epsilon=1e-12
 )
@@ -205,6 +208,19 @@ CASES = {
         lambda: ProprioceptionEncoder([0.1] * 8, [2.0] * 8, 8, quaternion=3),
         lambda: (torch.randn(3, 8),),
         [(3, 1, 8)],
+    ),
+    'continuous actions': Case(
+        lambda: ContinuousActionEncoder([0.1] * 8, [2.0] * 8, 8, quaternion=3),
+        lambda: (torch.randn(3, 4, 8),),
+        [(3, 4, 8)],
+    ),
+    'discrete actions': Case(
+        lambda: DiscreteActionEncoder(3, 11, 8),
+        lambda: (torch.randint(0, 11, (3, 4, 3)),),
+        [(3, 12, 8)],
+    ),
+    'sequence': Case(
+        lambda: SequenceProcessor(8, 2, 2), lambda: (tokens(), MASK), [(3, 5, 8)], masks={0: 1}
     ),
     'entrance': Case(
         lambda: Entrance(8),
