@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vla_ros.models.layers.block import PreNormBlock
+from vla_ros.models.layers.block import CrossBlock, PreNormBlock
 
 
 @pytest.fixture
@@ -67,3 +67,24 @@ def test_dropout_acts_in_training_alone(x):
     assert not torch.equal(block(x), block(x))
     block.eval()
     assert torch.equal(block(x), block(x))
+
+
+def test_with_weights_it_gives_the_same(block, x):
+    mask = torch.tensor([[True] * 4, [True, True, False, False]])
+    out, weights = block.looking(x, mask)
+    torch.testing.assert_close(out, block(x, mask), rtol=1e-5, atol=1e-6)
+    assert weights.shape == (2, 2, 4, 4)
+    assert (weights[1, :, :, 2:] == 0).all()
+
+
+def test_a_cross_block_that_attends_to_itself_is_a_block(block, x):
+    cross = CrossBlock(8, heads=2).eval()
+    for to, part in (
+        (cross.query_norm, block.attention_norm),
+        (cross.context_norm, block.attention_norm),
+        (cross.attention, block.attention),
+        (cross.norm, block.norm),
+        (cross.feed_forward, block.feed_forward),
+    ):
+        to.load_state_dict(part.state_dict())
+    torch.testing.assert_close(cross(x, x)[0], block(x), rtol=1e-5, atol=1e-6)

@@ -1,5 +1,5 @@
 """
-Multi-head attention (Vaswani et al. 2017) that returns its weights.
+Multi-head attention (Vaswani et al. 2017), with its weights or by the fast path without them.
 
 Self-attention is the case ``context is query``.
 """
@@ -10,8 +10,23 @@ import torch
 from torch import nn, Tensor
 
 
+def masked_softmax(scores: Tensor, there: Tensor) -> Tensor:
+    """Return weights over the last dimension; zero, not NaN, where nothing is ``there``."""
+    return torch.softmax(scores.masked_fill(~there, -1e9), dim=-1) * there
+
+
+def over_heads(mask: Tensor) -> Tensor:
+    """Return a mask (b, n) or (b, q, n) in the shape that goes with scores (b, h, q, n)."""
+    return mask[:, None, None, :] if mask.dim() == 2 else mask[:, None]
+
+
 class MultiHeadAttention(nn.Module):
-    """Queries (b, q, width) attend to context (b, n, context_width)."""
+    """
+    Queries (b, q, width) attend to context (b, n, context_width).
+
+    A mask is bool, true where there is context: (b, n), or (b, q, n) where each query has one of
+    its own, as in a causal sequence. A query without any context gets the bias of ``to_out``.
+    """
 
     def __init__(
         self, width: int, heads: int, context_width: int | None = None, dropout: float = 0.0
@@ -34,20 +49,46 @@ class MultiHeadAttention(nn.Module):
         """
         Return the attended values (b, q, width) and the weights (b, h, q, n).
 
-        ``mask`` (b, n) bool is true where there is context. Where there is none at all, the
-        weights are zero rather than NaN.
+        Where there is no context at all, the weights are zero rather than NaN.
         """
-        b, q, width = query.shape
-        n = context.shape[1]
-        per_head = width // self.heads
-        queries = self.to_query(query).view(b, q, self.heads, per_head).transpose(1, 2)
-        keys = self.to_key(context).view(b, n, self.heads, per_head).transpose(1, 2)
-        values = self.to_value(context).view(b, n, self.heads, per_head).transpose(1, 2)
+        queries, keys, values = self._split(query, context)
         scores = (queries @ keys.transpose(2, 3)).float() * self.scale  # (b, h, q, n)
         if mask is None:
             weights = torch.softmax(scores, dim=-1)
         else:
-            there = mask[:, None, None, :]
-            weights = torch.softmax(scores.masked_fill(~there, -1e9), dim=-1) * there
+            weights = masked_softmax(scores, over_heads(mask))
         mixed = self.dropout(weights).to(values.dtype) @ values  # (b, h, q, d / h)
-        return self.to_out(mixed.transpose(1, 2).reshape(b, q, width)), weights
+        return self._join(mixed), weights
+
+    def attend(self, query: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the attended values (b, q, width) alone, from the kernel that keeps no scores."""
+        queries, keys, values = self._split(query, context)
+        dropout = self.dropout.p if self.training else 0.0
+        if mask is None:
+            mixed = nn.functional.scaled_dot_product_attention(
+                queries, keys, values, dropout_p=dropout
+            )
+        else:
+            there = over_heads(mask)
+            some = there.any(dim=-1, keepdim=True)
+            # Not every kernel gives zeros where nothing is there: look at all, then forget it.
+            mixed = nn.functional.scaled_dot_product_attention(
+                queries, keys, values, there | ~some, dropout
+            )
+            mixed = mixed * some
+        return self._join(mixed)
+
+    def _split(self, query: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (b, h, q, d / h), keys and values (b, h, n, d / h)."""
+        b, q, width = query.shape
+        n = context.shape[1]
+        per_head = width // self.heads
+        return (
+            self.to_query(query).view(b, q, self.heads, per_head).transpose(1, 2),
+            self.to_key(context).view(b, n, self.heads, per_head).transpose(1, 2),
+            self.to_value(context).view(b, n, self.heads, per_head).transpose(1, 2),
+        )
+
+    def _join(self, mixed: Tensor) -> Tensor:
+        """Return (b, q, width) of what the heads mixed, (b, h, q, d / h)."""
+        return self.to_out(mixed.transpose(1, 2).flatten(2))

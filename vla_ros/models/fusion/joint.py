@@ -1,0 +1,34 @@
+"""One transformer over the tokens of all modalities together."""
+
+from __future__ import annotations
+
+from torch import nn, Tensor
+
+from vla_ros.models.fusion.tokens import at_least_one, Fused, fused, joined, Tokens
+from vla_ros.models.layers.block import PreNormBlock
+
+
+class JointTransformer(nn.Module):
+    """Ready modalities (see ``Entrance``) to all their tokens, after ``layers`` blocks."""
+
+    def __init__(self, width: int, heads: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            [PreNormBlock(width, heads, dropout) for _ in range(at_least_one(layers) - 1)]
+        )
+        self.last = PreNormBlock(width, heads, dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, vision: Tokens, text: Tokens, state: Tokens) -> Fused:
+        x, mask = joined(joined(vision, text), state)
+        for block in self.blocks:
+            x = block(x, mask)
+        x, weights = self.last.looking(x, mask)
+        return fused(self.norm(x), mask, words_on_cells(weights, vision, text))
+
+
+def words_on_cells(weights: Tensor, vision: Tokens, text: Tokens) -> Tensor:
+    """Return (b, n, c) of the weights (b, h, t, t) of tokens that begin with vision, then text."""
+    cells, words = vision.mask.shape[1], text.mask.shape[1]
+    attention = weights.mean(dim=1)[:, cells + 1 : cells + words, 1:cells]
+    return attention * text.mask[:, 1:, None]

@@ -1,0 +1,49 @@
+"""Fusions by name, so that a training configuration can choose one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import inspect
+from typing import Any
+
+from torch import nn
+
+from vla_ros.errors import ConfigurationError
+
+_FUSIONS: dict[str, Callable[..., nn.Module]] = {}
+
+
+def register_fusion(name: str) -> Callable[[type], type]:
+    """Make a fusion known by ``name``; it is built as ``cls(width, **options)``."""
+
+    def add(cls: type) -> type:
+        _FUSIONS[name] = cls
+        return cls
+
+    return add
+
+
+def fusion_names() -> tuple[str, ...]:
+    # Importing a fusion registers it.
+    import vla_ros.models.fusion.bidirectional
+    import vla_ros.models.fusion.cross_attention
+    import vla_ros.models.fusion.early
+    import vla_ros.models.fusion.intermediate
+    import vla_ros.models.fusion.late
+    import vla_ros.models.fusion.mixture
+    import vla_ros.models.fusion.perceiver  # noqa: F401
+
+    return tuple(_FUSIONS)
+
+
+def build_fusion(name: str, width: int, options: Mapping[str, Any]) -> nn.Module:
+    """Return a new fusion; raises ConfigurationError for an unknown name or option."""
+    if name not in fusion_names():
+        raise ConfigurationError(f'no fusion {name!r}; valid: {", ".join(fusion_names())}')
+    known = list(inspect.signature(_FUSIONS[name]).parameters)[1:]
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise ConfigurationError(
+            f'fusion {name} has no option {unknown[0]!r}; valid: {", ".join(known)}'
+        )
+    return _FUSIONS[name](width, **options)

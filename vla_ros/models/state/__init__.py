@@ -1,0 +1,1 @@
+"""State encoders: what the robot measures of itself, as tokens."""
