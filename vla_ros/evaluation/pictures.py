@@ -84,7 +84,9 @@ def write_film(path: Path, frames: Sequence[Picture], rate_hz: int) -> None:
 
 def write_animation(path: Path, frames: Sequence[Picture], rate_hz: float) -> None:
     """Write a looping GIF, small enough for a README when there are few frames."""
-    images = [Image.fromarray(f).quantize(128, dither=Image.Dither.NONE) for f in frames]
+    # An octree keeps small things in their colours, which a median cut paints as the table.
+    tree, plain = Image.Quantize.FASTOCTREE, Image.Dither.NONE
+    images = [Image.fromarray(f).quantize(256, method=tree, dither=plain) for f in frames]
     images[0].save(
         path,
         save_all=True,
