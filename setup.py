@@ -10,7 +10,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'vla_ros'
-NODES = ('camera', 'command', 'inference', 'pose', 'marker', 'sim')
+NODES = ('camera', 'command', 'inference', 'pose', 'marker', 'sim', 'composed')
 
 extras = {
     # Real rclpy and Fast DDS (Jazzy) as wheels; never beside a sourced ROS 2.
