@@ -165,17 +165,18 @@ def run_threads(
     if sum(map(len, threads)) > 1:
         in_process.open_for(rclpy.get_default_context())
     pulse = Pulse(len(threads))
-    with ExitStack() as spinners:
-        spinners.callback(rclpy.try_shutdown)
+    spinners = [_Spinner(pulse.of(i)) for i in range(len(threads))]
+    with ExitStack() as ending:
+        ending.callback(rclpy.try_shutdown)
+        for spinner in spinners:
+            ending.callback(spinner.close)
         try:
-            for i, makers in enumerate(threads):
-                spinner = _Spinner(pulse.of(i))
-                spinners.callback(spinner.close)
+            for spinner, makers in zip(spinners, threads, strict=True):
                 for make in makers:
                     spinner.add(make())
-                if i < len(threads) - 1:
+                if spinner is not spinners[-1]:
                     spinner.start()
-            spinner.spin()
+            spinners[-1].spin()
         except (ConfigurationError, *_BAD_PARAMETER) as error:
             get_logger(name).fatal(str(error))
             return EXIT_CONFIGURATION
