@@ -78,6 +78,7 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
         share('launch', '*.launch.py'),
+        share('benchmarks', '*.py'),
         share('config', '*.yaml', '*.xml', '*.rviz'),
         share('config/train', '*.yaml'),
         share('config/sros2', '*.xml'),

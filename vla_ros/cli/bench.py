@@ -11,10 +11,11 @@ from typing import Any
 
 from vla_ros.bench.rounds import host, noise, probe_s, verdict
 from vla_ros.bringup import environment
+from vla_ros.domain import only_graph
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(dest='kind', required=True, metavar='policy')
+    kinds = parser.add_subparsers(dest='kind', required=True, metavar='policy|pipeline')
     policy = kinds.add_parser(
         'policy',
         help='a policy alone, by backend, threads and batch size',
@@ -26,7 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     policy.add_argument('--threads', type=_counts, default=(1, 2), help='of torch')
     policy.add_argument('--batches', type=_counts, default=(1, 2, 4, 8), help='sizes')
     policy.add_argument('--calls', type=_count, default=20, help='of each, in a round')
-    for sub in (policy,):
+    pipeline = kinds.add_parser(
+        'pipeline',
+        help='what the graph adds to the bare calls, beside nodes written plainly',
+        description='Time the graph in both modes, nodes written plainly, and the bare calls.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    pipeline.add_argument('--frames', type=_count, default=150, help='of each, in a round')
+    pipeline.add_argument('--rate', type=_count, default=30, help='of the camera, Hz')
+    pipeline.add_argument(
+        '--size',
+        type=_count,
+        nargs=2,
+        default=(640, 480),
+        metavar=('WIDTH', 'HEIGHT'),
+        help='of a frame, px',
+    )
+    for sub in (policy, pipeline):
         sub.add_argument('--rounds', type=_count, default=3, help='in which everything runs once')
         sub.add_argument('--json', type=Path, metavar='FILE', help='write everything there too')
 
@@ -42,7 +59,7 @@ def _counts(text: str) -> tuple[int, ...]:
 
 
 def run(args: argparse.Namespace) -> int:
-    return {'policy': _policy}[args.kind](args)
+    return {'policy': _policy, 'pipeline': _pipeline}[args.kind](args)
 
 
 def _policy(args: argparse.Namespace) -> int:
@@ -68,6 +85,27 @@ def _policy(args: argparse.Namespace) -> int:
     return _end(args.json, {**result, 'timings': [asdict(t) for t in timings]}, probes)
 
 
+def _pipeline(args: argparse.Namespace) -> int:
+    from vla_ros.bench.pipeline import goals, Load, NAMESPACE, run_rounds, table
+
+    load = Load(args.frames, args.rate, tuple(args.size))
+    probes: list[float] = []
+
+    def on_turn(i: int, name: str) -> None:
+        probes.append(probe_s())
+        print(f'round {i + 1} of {args.rounds}: {name}', flush=True)
+
+    with only_graph(NAMESPACE):
+        rounds = list(run_rounds(load, args.rounds, on_turn))
+    print(table(rounds))
+    result = {
+        'load': asdict(load),
+        'rounds': [{name: asdict(sample) for name, sample in r.items()} for r in rounds],
+        'goals': [{**asdict(goal), 'holds': goal.holds} for goal in goals(rounds)],
+    }
+    return _end(args.json, result, probes)
+
+
 def _end(path: Path | None, result: dict[str, Any], probes: list[float]) -> int:
     """Tell whether the figures can be used, and keep them."""
     warning = verdict(noise(probes))
@@ -76,5 +114,15 @@ def _end(path: Path | None, result: dict[str, Any], probes: list[float]) -> int:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {'host': host(), 'noise': noise(probes), 'warning': warning, **result}
-        path.write_text(json.dumps(document, indent=1) + '\n', encoding='utf-8')
+        text = json.dumps(_without_nan(document), indent=1, allow_nan=False)
+        path.write_text(text + '\n', encoding='utf-8')
     return 0
+
+
+def _without_nan(value: Any) -> Any:
+    """Return ``value`` with None, which JSON has, for NaN, which it has not."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    return None if value != value else value
