@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo up viz test faults lint train eval docs clean
+.PHONY: demo up viz test faults lint train eval bench docs clean
 
 demo: ; @$(PYTHON) bootstrap.py $(if $(findstring --web,$(ARGS)),viz) && $(BIN)/vla-ros demo $(ARGS)
 viz: ; @$(PYTHON) bootstrap.py viz && $(BIN)/vla-ros viz $(ARGS)
@@ -13,5 +13,6 @@ faults: ; @$(PYTHON) bootstrap.py test train && PYTHONPATH=.:test:$$PYTHONPATH $
 lint: ; @$(PYTHON) bootstrap.py test train viz record dev && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
 train: ; @$(PYTHON) bootstrap.py train && $(BIN)/vla-ros train $(ARGS)
 eval: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros eval $(ARGS)
+bench: ; @$(PYTHON) bootstrap.py && $(BIN)/vla-ros bench pipeline $(ARGS)
 docs: ; @$(PYTHON) bootstrap.py && $(BIN)/python docs/generate.py $(ARGS)
 clean: ; rm -rf build install log out .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -10,7 +10,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'vla_ros'
-NODES = ('camera', 'command', 'inference', 'pose', 'marker', 'sim')
+NODES = ('camera', 'command', 'inference', 'pose', 'marker', 'sim', 'composed')
 
 extras = {
     # Real rclpy and Fast DDS (Jazzy) as wheels; never beside a sourced ROS 2.
@@ -78,6 +78,7 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
         share('launch', '*.launch.py'),
+        share('benchmarks', '*.py'),
         share('config', '*.yaml', '*.xml', '*.rviz'),
         share('config/train', '*.yaml'),
         share('config/sros2', '*.xml'),

@@ -1,12 +1,13 @@
 """The node graph as data."""
 
+from dataclasses import replace
 import json
 from pathlib import Path
 import re
 
 import pytest
 
-from vla_ros.bringup import environment, GRAPHS, NodeSpec, Options, options_of
+from vla_ros.bringup import COMPOSED, environment, GRAPHS, NodeSpec, Options, options_of
 from vla_ros.errors import ConfigurationError
 from vla_ros.paths import shipped_policy_path
 
@@ -31,6 +32,22 @@ def test_the_sim_graph_is_the_pipeline_behind_the_sim():
 
 def test_without_markers_there_is_no_marker_node():
     assert 'marker' not in [spec.name for spec in GRAPHS['sim'](Options(markers=False))]
+
+
+def test_composed_is_one_process_in_the_place_of_four():
+    names = [spec.name for spec in GRAPHS['sim'](Options(composed=True))]
+    assert names == ['sim', 'composed', 'marker']
+
+
+def test_each_node_of_the_one_process_gets_its_own_parameters():
+    path = str(shipped_policy_path())
+    options = Options(composed=True, policy_path=path, use_sim_time=True)
+    apart = GRAPHS['robot'](replace(options, composed=False))
+    spec = spec_of(GRAPHS['robot'](options), 'composed')
+    flag, parameters = spec.arguments
+    assert flag == '--parameters'
+    assert json.loads(parameters) == {name: spec_of(apart, name).parameters for name in COMPOSED}
+    assert spec.parameters == {}
 
 
 def test_only_the_sim_graph_knows_a_workspace():

@@ -1,66 +1,13 @@
 """The whole graph as its users run it: real processes over real middleware."""
 
-from contextlib import suppress
-import math
 import os
 from pathlib import Path
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
-
-from vla_ros.sim.scene import HELD_OUT_PAIRS
+from whole_graph import far_object, moved_m, obeyed, READY_S, Up
 
 pytestmark = [pytest.mark.ros, pytest.mark.graph, pytest.mark.xdist_group('graph')]
-
-READY_S = 90.0
-
-
-class Up:
-    """``vla-ros up sim`` in the background, its terminal in a file."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.terminal = folder / 'terminal.txt'
-        with self.terminal.open('w') as out:
-            self.process = subprocess.Popen(
-                [sys.executable, '-m', 'vla_ros.cli', 'up', 'sim', *arguments],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def shown(self) -> str:
-        return self.terminal.read_text()
-
-    def children(self) -> dict[str, int]:
-        """Return the pid of each node by its name."""
-        found = {}
-        for folder in Path('/proc').glob('[0-9]*'):
-            with suppress(OSError, StopIteration):  # it has ended, or is about to start
-                command = (folder / 'cmdline').read_bytes().split(b'\0')
-                parent = int((folder / 'stat').read_text().rpartition(')')[2].split()[1])
-                if parent == self.process.pid:
-                    name = next(c for c in command if c.startswith(b'vla_ros.nodes.'))
-                    found[name.decode().rpartition('.')[2].removesuffix('_node')] = int(
-                        folder.name
-                    )
-        return found
-
-    def wait_for(self, text: str, timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s
-        while text not in self.shown():
-            assert self.process.poll() is None, self.shown()
-            assert time.monotonic() < deadline, f'no {text!r} in:\n{self.shown()}'
-            time.sleep(0.1)
-
-    def end(self, number: signal.Signals) -> float:
-        """Send a signal and return how many seconds the end took."""
-        begun = time.monotonic()
-        self.process.send_signal(number)
-        self.process.wait(timeout=20)
-        return time.monotonic() - begun
 
 
 @pytest.fixture(scope='module')
@@ -82,27 +29,6 @@ def user(up):
         opened.wait_ready()
         assert opened.wait(lambda: opened.sim_state is not None, 10.0)
         yield opened
-
-
-def obeyed(user, text: str, key: str, timeout_s: float = 25.0) -> bool:
-    user.say(text)
-    return user.wait(lambda: user.sim_state['success'][key], timeout_s)
-
-
-def moved_m(user, seconds: float) -> float:
-    """Return how far the gripper of the user's graph gets in that time."""
-    before = user.sim_state['end_effector'][:3]
-    user.wait(lambda: False, seconds)
-    return math.dist(before, user.sim_state['end_effector'][:3])
-
-
-def far_object(user) -> str:
-    """Begin a new scene; return the object farthest away, of those that training has shown."""
-    truth = user.new_scene()
-    gripper, objects = truth['end_effector'][:2], truth['objects']
-    return max(
-        set(objects) - set(HELD_OUT_PAIRS), key=lambda name: math.dist(gripper, objects[name][:2])
-    )
 
 
 def test_every_node_is_a_process_of_its_own(up):

@@ -82,6 +82,11 @@ def test_nodes_that_run_no_model_load_no_torch(node: str):
 
 
 @pytest.mark.ros
+def test_the_one_process_for_all_loads_torch_only_with_a_model():
+    assert 'torch' not in loaded_by('vla_ros.nodes.composed_node')
+
+
+@pytest.mark.ros
 @pytest.mark.parametrize('command', ['up', 'say', 'status', 'reset'])
 def test_commands_for_a_running_graph_load_neither_torch_nor_the_simulator(command: str):
     loaded = loaded_by(f'vla_ros.cli.{command}', 'vla_ros.nodes.client')

@@ -89,7 +89,7 @@ def test_every_node_has_an_executable_and_a_module(setup_arguments):
     scripts = dict(
         re.split(' *= *', script) for script in setup_arguments['entry_points']['console_scripts']
     )
-    assert set(scripts) == {'vla-ros', *(f'{node}_node' for node in NODES)}
+    assert set(scripts) == {'vla-ros', *(f'{node}_node' for node in (*NODES, 'composed'))}
     for target in scripts.values():
         module = ROOT / target.partition(':')[0].replace('.', '/')
         assert module.with_suffix('.py').is_file() or (module / '__init__.py').is_file()

@@ -8,7 +8,7 @@ differ. Imports neither rclpy nor launch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 import json
 from pathlib import Path
 import re
@@ -24,6 +24,8 @@ Value = bool | int | float | str
 
 #: The pipeline, in the order of the data.
 PIPELINE = ('camera', 'command', 'inference', 'pose', 'marker')
+#: Those that may share a process: what looks on stays out of the way of what drives.
+COMPOSED = ('camera', 'command', 'inference', 'pose')
 
 _NAMESPACE = re.compile(r'(?!.*__)(/?[A-Za-z_]\w*)(/[A-Za-z_]\w*)*/?|/?')
 
@@ -49,6 +51,11 @@ class Options:
         graphs=('robot', 'sim'),
     )
     markers: bool = option(True, 'run the marker node', graphs=('robot', 'sim'))
+    composed: bool = option(
+        False,
+        'one process for all between camera and robot: less delay, no isolation',
+        graphs=('robot', 'sim'),
+    )
     use_sim_time: bool = option(False, 'take the time from /clock')
     seed: int = option(0, 'seed of the first scene', ge=0, le=2**31 - 1, graphs=('sim',))
     real_time_factor: float = option(
@@ -228,11 +235,26 @@ def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[Nod
         'inference': policy,
     }
     time: dict[str, Value] = {'use_sim_time': True} if clock else {}
-    return tuple(
+    specs = tuple(
         _node(name, options, files, clock, {**special.get(name, {}), **time})
         for name in PIPELINE
         if options.markers or name != 'marker'
     )
+    return _composed(specs) if options.composed else specs
+
+
+def _composed(specs: Sequence[NodeSpec]) -> tuple[NodeSpec, ...]:
+    """Return the same with one process for the nodes of ``COMPOSED``."""
+    parts = [spec for spec in specs if spec.name in COMPOSED]
+    parameters = json.dumps({spec.name: dict(spec.parameters) for spec in parts})
+    together = replace(
+        parts[0],
+        name='composed',
+        executable='composed_node',
+        parameters={},  # of no node: each gets its own
+        arguments=('--parameters', parameters),
+    )
+    return (together, *(spec for spec in specs if spec not in parts))
 
 
 def _node(

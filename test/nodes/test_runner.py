@@ -7,7 +7,9 @@ import time
 
 import pytest
 
+from vla_ros import heartbeat
 from vla_ros.nodes.params import NODE_PARAMS
+from vla_ros.nodes.runner import Pulse
 from vla_ros.nodes.wiring import DIAGNOSTICS
 
 pytestmark = pytest.mark.ros
@@ -20,6 +22,17 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.nodes.runner import run
 {body}
 sys.exit(run(Probe))
+"""
+RUN_TWO = """
+import sys
+from rclpy.node import Node
+from vla_ros.errors import ConfigurationError
+from vla_ros.nodes.runner import run_threads
+{body}
+class Quiet(Node):
+    def __init__(self):
+        super().__init__('quiet')
+sys.exit(run_threads('both', {threads}))
 """
 BUSY = """
 from std_msgs.msg import String
@@ -119,6 +132,44 @@ def test_a_bug_keeps_its_traceback():
     assert process.returncode == 1
     assert 'Traceback' in output
     assert 'ZeroDivisionError' in output
+
+
+@pytest.mark.parametrize('threads', ['[[Probe], [Quiet]]', '[[Quiet], [Probe]]'])
+def test_a_bug_in_any_thread_ends_the_process_with_its_traceback(threads):
+    process = start('-c', RUN_TWO.format(body=BUG, threads=threads))
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert 'ZeroDivisionError' in output
+
+
+@pytest.mark.parametrize('threads', ['[[Probe], [Quiet]]', '[[Quiet], [Probe]]'])
+def test_a_users_mistake_for_any_thread_is_one_line_and_exit_code_2(threads):
+    process = start('-c', RUN_TWO.format(body=MISTAKE, threads=threads))
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert output.count('\n') == 1
+    assert 'rate is -1; valid: above 0' in output
+
+
+def test_several_busy_threads_end_cleanly_at_a_signal():
+    process = start('-c', RUN_TWO.format(body=BUSY, threads='[[Probe], [Quiet]]'))
+    assert process.stdout.readline() == 'ready\n'
+    process.terminate()
+    output, _ = process.communicate(timeout=20)
+    assert (process.returncode, output) == (0, '')
+
+
+def test_a_process_shows_life_only_while_each_of_its_threads_does(monkeypatch):
+    beats = []
+    monkeypatch.setattr(heartbeat, 'beat', lambda: beats.append('beat'))
+    pulse = Pulse(threads=2)
+    for thread in (0, 0, 0):
+        pulse.of(thread)()
+    assert beats == []
+    pulse.of(1)()
+    assert beats == ['beat']
+    pulse.of(1)()
+    assert beats == ['beat']
 
 
 ARGUMENTS = {

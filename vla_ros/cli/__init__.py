@@ -39,6 +39,7 @@ COMMANDS = {
     'lexicon': 'make the file of rare words and plainer ones from WordNet',
     'train': 'train a policy from the expert and export it',
     'eval': 'measure how often a policy succeeds',
+    'bench': 'measure how fast a policy is, and how much the graph adds to it',
 }
 
 

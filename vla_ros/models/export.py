@@ -140,3 +140,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def freeze(module: Any) -> Any:
+    """Return a loaded TorchScript module with its weights as constants, for CPU inference only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', DeprecationWarning)
+        return torch.jit.freeze(module)

@@ -113,7 +113,7 @@ class InferenceNode(ManagedNode):
 
     def deactivate(self) -> None:
         for subscription in self._inputs:
-            self.destroy_subscription(subscription)
+            wiring.unsubscribe(self, subscription)
         if self._worker is not None and not self._worker.stop(timeout_s=1.0):
             self.get_logger().error('the policy does not return; restart this node')
         for publisher in self._outputs:

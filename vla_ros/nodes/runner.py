@@ -1,11 +1,16 @@
-"""One main for every node: start, spin, end cleanly, and tell a user's mistake from a bug."""
+"""
+One main for every node: start, spin, end cleanly, and tell a user's mistake from a bug.
+
+``run`` is that of a process with one node, ``run_threads`` of one with several.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, ExitStack
 import ctypes
 import signal
+import threading
 
 import rclpy
 from rclpy.clock import Clock, ClockType
@@ -17,6 +22,7 @@ from rclpy.signals import uninstall_signal_handlers
 
 from vla_ros import heartbeat
 from vla_ros.errors import ConfigurationError
+from vla_ros.nodes import in_process
 
 #: What rclpy raises for a parameter of its own, such as use_sim_time, of another type.
 _BAD_PARAMETER = (InvalidParameterTypeException, InvalidParameterValueException)
@@ -60,12 +66,87 @@ def one_line_if_missing(node: str) -> Iterator[None]:
         raise SystemExit(EXIT_CONFIGURATION) from None
 
 
+class _Spinner:
+    """Nodes that take turns in one thread; ``beat`` is called once a second from there."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._executor = SingleThreadedExecutor()
+        self._nodes: list[Node] = []
+        self._beat = beat
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._error: Exception | None = None
+
+    def add(self, node: Node) -> None:
+        if not self._nodes:
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            node.create_timer(heartbeat.PERIOD_S, self._beat, clock=steady)
+        self._nodes.append(node)
+        self._executor.add_node(node)
+
+    def spin(self) -> None:
+        """Spin in the caller's thread; raises what a callback raises."""
+        self._executor.spin()
+
+    def start(self) -> None:
+        """Spin in a thread; what a callback raises ends the context, and ``close`` raises it."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        except Exception as error:
+            self._error = error if rclpy.ok() else None
+        finally:
+            rclpy.try_shutdown()
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            rclpy.try_shutdown()  # the only way to end spin from outside
+            self._thread.join()
+        for node in self._nodes:
+            node.destroy_node()
+        self._executor.shutdown()
+        if self._error is not None:
+            raise self._error
+
+
+class Pulse:
+    """Beats for the process whenever each of its threads has."""
+
+    def __init__(self, threads: int) -> None:
+        self._silent = self._all = frozenset(range(threads))
+
+    def of(self, thread: int) -> Callable[[], None]:
+        return lambda: self._heard(thread)
+
+    def _heard(self, thread: int) -> None:
+        self._silent -= {thread}
+        if not self._silent:
+            self._silent = self._all
+            heartbeat.beat()
+
+
 def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
     """
     Spin a node until SIGINT or SIGTERM; return the process's exit code.
 
     0 after a signal, ``EXIT_CONFIGURATION`` after one line about a user's mistake. A bug keeps its
     traceback.
+    """
+    return run_threads(node_class.__name__, [[node_class]], args)
+
+
+def run_threads(
+    name: str, threads: Sequence[Sequence[Callable[[], Node]]], args: Sequence[str] | None = None
+) -> int:
+    """
+    Spin several nodes as ``run`` does one; ``name`` is the process's in its last words.
+
+    ``threads`` has what makes the nodes of each thread; those of one thread never run at the same
+    time. Each thread but the last, which is the caller's, spins before the next one's nodes are
+    made. What ends one thread ends them all.
     """
     keep_freed_memory()
     # rclpy shuts the context down at both signals, and spin ends. Python's own reaction, which
@@ -76,38 +157,40 @@ def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # rcl, which puts its own source lines behind the reason
-        get_logger(node_class.__name__).fatal(
+        get_logger(name).fatal(
             f'{str(error).partition(", at ")[0]}; check the arguments after --ros-args, the '
             'files they name, and ROS_DOMAIN_ID'
         )
         return EXIT_CONFIGURATION
-    executor = SingleThreadedExecutor()
-    node = None
-    try:
-        node = node_class()
-        node.create_timer(
-            heartbeat.PERIOD_S, heartbeat.beat, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
-        executor.add_node(node)
-        executor.spin()
-    except (ConfigurationError, *_BAD_PARAMETER) as error:
-        get_logger(node_class.__name__).fatal(str(error))
-        return EXIT_CONFIGURATION
-    except ModuleNotFoundError as error:
-        if (error.name or '').startswith('vla_ros'):
-            raise
-        get_logger(node_class.__name__).fatal(_missing(error))
-        return EXIT_CONFIGURATION
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        # A callback that publishes after the signal finds the context gone: part of the end.
-        if rclpy.ok():
-            raise
-    finally:
-        uninstall_signal_handlers()
-        if node is not None:
-            node.destroy_node()
-        executor.shutdown()
-        rclpy.try_shutdown()
+    if sum(map(len, threads)) > 1:
+        in_process.open_for(rclpy.get_default_context())
+    pulse = Pulse(len(threads))
+    spinners = [_Spinner(pulse.of(i)) for i in range(len(threads))]
+    with ExitStack() as ending:
+        ending.callback(rclpy.try_shutdown)
+        for spinner in spinners:
+            ending.callback(spinner.close)
+        try:
+            for spinner, makers in zip(spinners, threads, strict=True):
+                for make in makers:
+                    spinner.add(make())
+                if spinner is not spinners[-1]:
+                    spinner.start()
+            spinners[-1].spin()
+        except (ConfigurationError, *_BAD_PARAMETER) as error:
+            get_logger(name).fatal(str(error))
+            return EXIT_CONFIGURATION
+        except ModuleNotFoundError as error:
+            if (error.name or '').startswith('vla_ros'):
+                raise
+            get_logger(name).fatal(_missing(error))
+            return EXIT_CONFIGURATION
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        except Exception:
+            # A callback that publishes after the signal finds the context gone: part of the end.
+            if rclpy.ok():
+                raise
+        finally:
+            uninstall_signal_handlers()
     return 0

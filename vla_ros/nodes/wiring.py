@@ -25,6 +25,9 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
+from vla_ros.nodes import in_process
+from vla_ros.nodes.in_process import Inbox
+
 
 def _qos(reliable: bool, depth: int, latched: bool = False) -> QoSProfile:
     return QoSProfile(
@@ -57,15 +60,29 @@ class Topic:
     doc: str
     #: Where consumers ask for less than the publisher offers.
     subscriber_qos: QoSProfile | None = None
+    #: Between nodes of one process, by reference (see ``in_process``): as ``LATEST``.
+    by_reference: bool = False
 
     def publisher(self, node: Node) -> Publisher:
+        if self.by_reference and in_process.is_open(node):
+            return in_process.create_publisher(node, self.type, self.name, self.qos)
         return node.create_publisher(self.type, self.name, self.qos)
 
     def subscription(
         self, node: Node, callback: Callable[[Any], None], **options: Any
-    ) -> Subscription:
+    ) -> Subscription | Inbox:
+        if self.by_reference and in_process.is_open(node):
+            return Inbox(node, self.name, callback)
         qos = self.subscriber_qos or self.qos
         return node.create_subscription(self.type, self.name, callback, qos, **options)
+
+
+def unsubscribe(node: Node, subscription: Subscription | Inbox) -> None:
+    """Undo ``Topic.subscription``."""
+    if isinstance(subscription, Inbox):
+        subscription.close()
+    else:
+        node.destroy_subscription(subscription)
 
 
 @dataclass(frozen=True)
@@ -161,6 +178,7 @@ IMAGE = Topic(
     'camera',
     'inference, marker',
     'model-sized rgb8 frame with the header of the raw one',
+    by_reference=True,
 )
 MODEL_CAMERA_INFO = Topic(
     'vla/camera_info',
@@ -186,6 +204,7 @@ ACTION_CHUNK = Topic(
     'inference',
     'pose, marker',
     'named float channels over time; header = image stamp and frame of the poses',
+    by_reference=True,
 )
 ATTENTION = Topic(
     'vla/attention',

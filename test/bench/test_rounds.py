@@ -1,0 +1,18 @@
+import math
+
+from vla_ros.bench.rounds import noise, ratio, verdict
+
+
+def test_a_ratio_is_the_median_of_those_within_the_rounds():
+    rounds = [{'a': 1.0, 'b': 2.0}, {'a': 30.0, 'b': 10.0}, {'a': 1.0, 'b': 1.0}]
+    found = ratio(rounds, 'a', 'b')
+    assert (found.median, found.low, found.high) == (1.0, 0.5, 3.0)
+
+
+def test_there_is_no_ratio_to_nothing():
+    assert math.isnan(ratio([{'a': 1.0, 'b': -0.1}], 'a', 'b').median)
+
+
+def test_a_machine_whose_speed_doubles_is_too_noisy():
+    assert verdict(noise([1.0, 1.9])) == ''
+    assert verdict(noise([1.0, 2.1])).startswith('too noisy')
