@@ -1,6 +1,6 @@
 import pytest
 
-from vla_ros.evaluation.statistics import Difference, Rate, rates_table
+from vla_ros.evaluation.statistics import Difference, Mean, Rate, rates_table
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,23 @@ def test_more_confidence_is_a_wider_interval():
     sure, surer = Rate.of(8, 10), Rate.of(8, 10, confidence=0.99)
     assert surer.low < sure.low < sure.high < surer.high
     assert surer.success == sure.success
+
+
+def test_the_interval_of_a_mean_is_that_of_the_textbook():
+    # Student (1908), Biometrika 6, page 20: additional hours of sleep, t = 4.06 for 9 degrees.
+    hours = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+    mean = Mean.of(hours)
+    assert (mean.n, mean.value) == (10, pytest.approx(1.58))
+    assert (mean.value - mean.low) / 2.262 == pytest.approx(1.58 / 4.06, rel=2e-3)
+    assert mean.high - mean.value == pytest.approx(mean.value - mean.low)
+
+
+def test_one_run_alone_has_no_interval():
+    mean = Mean.of([3.0])
+    assert (mean.low, mean.value, mean.high) == (-float('inf'), 3.0, float('inf'))
+
+
+@pytest.mark.parametrize('count', [0, 21])
+def test_a_mean_of_no_runs_or_of_more_than_the_table_has_is_refused(count):
+    with pytest.raises(ValueError, match='expected 1 to 20'):
+        Mean.of([1.0] * count)

@@ -1,7 +1,7 @@
 """
 The contract between a policy and everything that runs it.
 
-Every policy is a scriptable ``nn.Module`` with
+Every policy is a scriptable ``PolicyModule`` with
 
     forward(
         image: Tensor,      # (b, c, 3, h, w) uint8 RGB of c cameras
@@ -13,14 +13,13 @@ Every policy is a scriptable ``nn.Module`` with
 Normalisation lives inside the model. The manifest beside the exported file gives every size.
 """
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 
-from vla_ros.pipeline.manifest import PolicyManifest
+from vla_ros.pipeline.manifest import Normalisation, PolicyManifest
 
 
 class PolicyOutput(NamedTuple):
@@ -37,6 +36,46 @@ class PolicyOutput(NamedTuple):
     termination: Tensor
     task_logits: Tensor
     attention: Tensor
+
+
+@dataclass(frozen=True)
+class Traits:
+    """
+    What the manifest tells of a policy beside its sizes.
+
+    ``grid``: rows and columns of the attention; ``attention``: what that is, one of
+    ``ATTENTION_KINDS``; ``normalisation``: what the model does to RGB in 0..1.
+    """
+
+    grid: tuple[int, int]
+    attention: str
+    normalisation: Normalisation
+
+
+class PolicyModule(nn.Module):
+    """What a policy is to those who train and export it; ``forward`` is above."""
+
+    def traits(self) -> Traits:
+        raise NotImplementedError(f'{type(self).__name__} does not tell its traits')
+
+    def learn(
+        self,
+        image: Tensor,
+        text: Tensor,
+        text_mask: Tensor,
+        state: Tensor,
+        actions: Tensor,
+        done: Tensor,
+    ) -> tuple[PolicyOutput, dict[str, Tensor]]:
+        """
+        Return what ``forward`` does for r commands about f images, and further losses () by name.
+
+        r is a multiple of f, and the rows of one image stand together. ``actions`` (r, k, a) and
+        ``done`` (r, k) in 0..1 were demonstrated, NaN where nobody knows. Only for training: a
+        policy that knows more of how it is to be taught than the contract does says so here.
+        """
+        images = image.repeat_interleave(len(text) // len(image), dim=0)
+        return self(images, text, text_mask, state), {}
 
 
 def example_inputs(manifest: PolicyManifest, batch: int = 1) -> tuple[Tensor, ...]:

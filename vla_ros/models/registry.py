@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
-
-from torch import nn
+from dataclasses import asdict, dataclass
+import json
+from typing import Any, TypeVar
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import CameraModel
+from vla_ros.models.contract import PolicyModule
+from vla_ros.pipeline.strict_json import parse
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,35 +37,55 @@ class PolicySpec:
     angular_speed_rad_s: float
 
 
-_POLICIES: dict[str, tuple[Callable[..., nn.Module], type]] = {}
+Builder = Callable[..., PolicyModule]
+B = TypeVar('B', bound=Builder)
+
+_POLICIES: dict[str, tuple[Builder, type]] = {}
 
 
-def register_policy(name: str, config: type) -> Callable[[type], type]:
-    """Make a policy known by ``name``; it is built as ``cls(spec, config(**options))``."""
+def register_policy(name: str, config: type) -> Callable[[B], B]:
+    """Make a policy known by ``name``; it is built as ``build(spec, config(**options))``."""
 
-    def add(cls: type) -> type:
-        _POLICIES[name] = (cls, config)
-        return cls
+    def add(build: B) -> B:
+        _POLICIES[name] = (build, config)
+        return build
 
     return add
 
 
 def policy_names() -> tuple[str, ...]:
+    """Return every policy's name, in the order of the alphabet."""
     # Importing a policy registers it.
-    import vla_ros.models.policies.keypoint  # noqa: F401
+    import vla_ros.models.policies.decision_transformer
+    import vla_ros.models.policies.embodied
+    from vla_ros.models.policies.fusion_policy import register_fusions
+    import vla_ros.models.policies.keypoint
+    import vla_ros.models.policies.multitask
+    import vla_ros.models.policies.octo_readout
+    import vla_ros.models.policies.rt2_tokens
+    import vla_ros.models.policies.vit_transformer  # noqa: F401
 
-    return tuple(_POLICIES)
+    register_fusions()
+    return tuple(sorted(_POLICIES))
 
 
-def build_policy(name: str, spec: PolicySpec, options: Mapping[str, Any]) -> nn.Module:
-    """Return a new policy; raises ConfigurationError for an unknown name or option."""
+def policy_options(name: str) -> dict[str, Any]:
+    """Return the options of a policy with their defaults; raises ConfigurationError."""
     if name not in policy_names():
         raise ConfigurationError(f'no policy {name!r}; valid: {", ".join(policy_names())}')
-    cls, config = _POLICIES[name]
-    known = [f.name for f in fields(config)]
-    unknown = [option for option in options if option not in known]
-    if unknown:
+    # A document has lists for tuples.
+    return json.loads(json.dumps(asdict(_POLICIES[name][1]())))
+
+
+def build_policy(name: str, spec: PolicySpec, options: Mapping[str, Any]) -> PolicyModule:
+    """Return a new policy; raises ConfigurationError for an unknown name or a wrong option."""
+    known = policy_options(name)
+    if unknown := [option for option in options if option not in known]:
         raise ConfigurationError(
             f'policy {name} has no option {unknown[0]!r}; valid: {", ".join(known)}'
         )
-    return cls(spec, config(**options))
+    build, config = _POLICIES[name]
+    try:
+        return build(spec, parse(config, {**known, **options}))
+    except ValueError as error:
+        raise ConfigurationError(f'policy {name}: {error}') from error

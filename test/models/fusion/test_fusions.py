@@ -140,6 +140,13 @@ def test_only_a_mixture_of_experts_adds_to_the_loss(name, fusion):
     assert (float(loss.detach()) >= 0.9) if name == 'mixture' else (float(loss) == 0.0)
 
 
+def test_only_a_mixture_of_experts_drops_tokens(name):
+    options = {'capacity': 0.25, 'layers': 2} if name == 'mixture' else {}
+    fusion = build_fusion(name, 8, {'heads': 2, **options})
+    dropped = fusion(*batch()).dropped
+    assert (dropped > 0).all() if name == 'mixture' else not dropped.any()
+
+
 def test_attention_can_be_taught(name, fusion):
     """A loss on where the words look is enough to make them look there."""
     vision, text, state = batch(rows=1)

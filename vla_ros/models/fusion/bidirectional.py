@@ -10,9 +10,9 @@ from __future__ import annotations
 from torch import nn, Tensor
 
 from vla_ros.models.fusion.alone import Alone
-from vla_ros.models.fusion.exchange import Exchange
+from vla_ros.models.fusion.exchange import Exchange, ExchangeStack
 from vla_ros.models.fusion.registry import register_fusion
-from vla_ros.models.fusion.tokens import at_least_one, Entrance, Fused, fused, joined, Tokens
+from vla_ros.models.fusion.tokens import at_least_one, Tokens
 
 
 class BidirectionalLayer(nn.Module):
@@ -32,21 +32,10 @@ class BidirectionalLayer(nn.Module):
 
 
 @register_fusion('bidirectional')
-class BidirectionalFusion(nn.Module):
+class BidirectionalFusion(ExchangeStack):
     """Gives every token of every modality."""
 
     def __init__(self, width: int, heads: int = 4, layers: int = 2, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.entrance = Entrance(width)
-        self.layers = nn.ModuleList(
-            [BidirectionalLayer(width, heads, dropout) for _ in range(at_least_one(layers))]
+        super().__init__(
+            width, [BidirectionalLayer(width, heads, dropout) for _ in range(at_least_one(layers))]
         )
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, vision: Tokens, text: Tokens, state: Tokens) -> Fused:
-        seen, said, felt = self.entrance(vision, text, state)
-        attention = seen.tokens
-        for layer in self.layers:
-            seen, said, felt, attention = layer(seen, said, felt)
-        x, mask = joined(joined(seen, said), felt)
-        return fused(self.norm(x), mask, attention)

@@ -6,29 +6,16 @@ The co-attention of ViLBERT (Lu et al. 2019). Attention: of the words in the las
 
 from __future__ import annotations
 
-from torch import nn
-
-from vla_ros.models.fusion.exchange import Exchange
+from vla_ros.models.fusion.exchange import Exchange, ExchangeStack
 from vla_ros.models.fusion.registry import register_fusion
-from vla_ros.models.fusion.tokens import at_least_one, Entrance, Fused, fused, joined, Tokens
+from vla_ros.models.fusion.tokens import at_least_one
 
 
 @register_fusion('cross_attention')
-class CrossAttentionFusion(nn.Module):
+class CrossAttentionFusion(ExchangeStack):
     """Gives every token of every modality, after ``layers`` exchanges."""
 
     def __init__(self, width: int, heads: int = 4, layers: int = 1, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.entrance = Entrance(width)
-        self.exchanges = nn.ModuleList(
-            [Exchange(width, heads, dropout) for _ in range(at_least_one(layers))]
+        super().__init__(
+            width, [Exchange(width, heads, dropout) for _ in range(at_least_one(layers))]
         )
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, vision: Tokens, text: Tokens, state: Tokens) -> Fused:
-        seen, said, felt = self.entrance(vision, text, state)
-        attention = seen.tokens
-        for exchange in self.exchanges:
-            seen, said, felt, attention = exchange(seen, said, felt)
-        x, mask = joined(joined(seen, said), felt)
-        return fused(self.norm(x), mask, attention)

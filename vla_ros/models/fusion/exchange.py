@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn, Tensor
 
-from vla_ros.models.fusion.tokens import joined, Tokens
+from vla_ros.models.fusion.tokens import all_joined, Entrance, Fused, fused, joined, Tokens
 from vla_ros.models.layers.block import CrossBlock
 
 
@@ -41,3 +41,25 @@ class Exchange(nn.Module):
             Tokens(felt, state.mask),
             attention * text.mask[:, 1:, None],
         )
+
+
+class ExchangeStack(nn.Module):
+    """
+    A fusion of ``layers``, each called as an ``Exchange`` is; gives every token of every modality.
+
+    Attention: of the words in the last layer.
+    """
+
+    def __init__(self, width: int, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.entrance = Entrance(width)
+        self.layers = nn.ModuleList(layers)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, vision: Tokens, text: Tokens, state: Tokens) -> Fused:
+        seen, said, felt = self.entrance(vision, text, state)
+        attention = seen.tokens
+        for layer in self.layers:
+            seen, said, felt, attention = layer(seen, said, felt)
+        x, mask = all_joined(seen, said, felt)
+        return fused(self.norm(x), mask, attention)

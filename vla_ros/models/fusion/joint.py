@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn, Tensor
 
-from vla_ros.models.fusion.tokens import at_least_one, Fused, fused, joined, Tokens
+from vla_ros.models.fusion.tokens import all_joined, at_least_one, Fused, fused, Tokens
 from vla_ros.models.layers.block import PreNormBlock
 
 
@@ -20,7 +20,7 @@ class JointTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, vision: Tokens, text: Tokens, state: Tokens) -> Fused:
-        x, mask = joined(joined(vision, text), state)
+        x, mask = all_joined(vision, text, state)
         for block in self.blocks:
             x = block(x, mask)
         x, weights = self.last.looking(x, mask)

@@ -12,7 +12,7 @@ from torch import nn, Tensor
 
 from vla_ros.models.fusion.joint import words_on_cells
 from vla_ros.models.fusion.registry import register_fusion
-from vla_ros.models.fusion.tokens import at_least_one, Entrance, Fused, fused, joined, Tokens
+from vla_ros.models.fusion.tokens import all_joined, at_least_one, Entrance, Fused, fused, Tokens
 from vla_ros.models.layers.attention import MultiHeadAttention
 from vla_ros.models.layers.mixture import MixtureOfExperts
 
@@ -35,13 +35,17 @@ class MixtureBlock(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.mixture = MixtureOfExperts(width, 2 * width, experts, top_k, capacity)
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (b, n, width), the attention's weights (b, h, n, n) and the balance loss."""
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """
+        Return (b, n, width), the attention's weights (b, h, n, n), balance loss and drops (b,).
+
+        The last two are those of ``layers.mixture.Mixture``.
+        """
         y = self.attention_norm(x)
         attended, weights = self.attention(y, y, mask)
         x = x + attended
         worked = self.mixture(self.norm(x), mask)
-        return x + worked.tokens, weights, worked.balance_loss
+        return x + worked.tokens, weights, worked.balance_loss, worked.dropped
 
 
 @register_fusion('mixture')
@@ -70,10 +74,12 @@ class MixtureFusion(nn.Module):
 
     def forward(self, vision: Tokens, text: Tokens, state: Tokens) -> Fused:
         seen, said, felt = self.entrance(vision, text, state)
-        x, mask = joined(joined(seen, said), felt)
-        weights, losses = x, []
+        x, mask = all_joined(seen, said, felt)
+        weights, losses, drops = x, [], []
         for block in self.blocks:
-            x, weights, loss = block(x, mask)
+            x, weights, loss, dropped = block(x, mask)
             losses.append(loss)
-        attention = words_on_cells(weights, seen, said)
-        return fused(self.norm(x), mask, attention, torch.stack(losses).mean())
+            drops.append(dropped)
+        out = fused(self.norm(x), mask, words_on_cells(weights, seen, said))
+        loss, dropped = torch.stack(losses).mean(), torch.stack(drops).sum(dim=0)
+        return Fused(out.tokens, out.mask, out.attention, loss, dropped)

@@ -11,7 +11,7 @@ import torch
 from torch import nn, Tensor
 
 from vla_ros.models.fusion.registry import register_fusion
-from vla_ros.models.fusion.tokens import at_least_one, Entrance, Fused, fused, joined, Tokens
+from vla_ros.models.fusion.tokens import all_joined, at_least_one, Entrance, Fused, fused, Tokens
 from vla_ros.models.layers.block import CrossBlock, PreNormBlock
 
 
@@ -53,16 +53,24 @@ class PerceiverFusion(nn.Module):
 
     def forward(self, vision: Tokens, text: Tokens, state: Tokens) -> Fused:
         seen, said, felt = self.entrance(vision, text, state)
-        context, mask = joined(joined(seen, said), felt)
+        context, mask = all_joined(seen, said, felt)
         x = self.latents.expand(context.shape[0], -1, -1)
         weights = context
         for layer in self.layers:
             x, weights = layer(x, context, mask)
-        cells, words = seen.mask.shape[1], said.mask.shape[1]
-        by_latent = weights.mean(dim=1)  # (b, latents, 3 + c + n + s)
-        of_word = by_latent[:, :, cells + 1 : cells + words]  # (b, latents, n)
-        of_word = of_word / of_word.sum(dim=1, keepdim=True).clamp(min=1e-9)
-        # A product in mixed precision would not be float32.
-        attention = (of_word.transpose(1, 2) @ by_latent[:, :, 1:cells]).float()
         there = torch.ones([x.shape[0], x.shape[1]], dtype=torch.bool, device=x.device)
-        return fused(self.norm(x), there, attention)
+        return fused(self.norm(x), there, words_by_readers(weights, seen, said))
+
+
+def words_by_readers(weights: Tensor, vision: Tokens, text: Tokens) -> Tensor:
+    """
+    Return (b, n, c): each word looks at the cells that those look at who read the word.
+
+    ``weights`` (b, h, r, t) of r readers are over tokens that begin with vision, then text.
+    """
+    cells, words = vision.mask.shape[1], text.mask.shape[1]
+    by_reader = weights.mean(dim=1)  # (b, r, t)
+    of_word = by_reader[:, :, cells + 1 : cells + words]  # (b, r, n)
+    of_word = of_word / of_word.sum(dim=1, keepdim=True).clamp(min=1e-9)
+    # A product in mixed precision would not be float32.
+    return (of_word.transpose(1, 2) @ by_reader[:, :, 1:cells]).float()

@@ -30,13 +30,15 @@ class Fused(NamedTuple):
     ``attention`` (b, n, c) float32: how much each of the n words looks at each of the c cells. It
     is not negative, sums to at most one over the cells, and is zero for what is absent; as
     (b, n, gh, gw) it is what ``vla_ros.models.contract`` asks for. ``auxiliary_loss`` () is to be
-    added, times some 0.01, to that of the task; 0 for all but a mixture of experts.
+    added, times some 0.01, to that of the task; ``dropped`` (b,) int64 counts how often a token
+    chose an expert that had no room for it. Both are 0 for all but a mixture of experts.
     """
 
     tokens: Tensor
     mask: Tensor
     attention: Tensor
     auxiliary_loss: Tensor
+    dropped: Tensor
 
 
 class Fusion(Protocol):
@@ -88,12 +90,20 @@ def joined(first: Tokens, second: Tokens) -> Tokens:
     )
 
 
-def fused(
-    tokens: Tensor, mask: Tensor, attention: Tensor, auxiliary_loss: Tensor | None = None
-) -> Fused:
-    """Return a result, without an auxiliary loss if none is given; what is masked becomes zero."""
-    loss = torch.zeros([], device=tokens.device) if auxiliary_loss is None else auxiliary_loss
-    return Fused(tokens.masked_fill(~mask[:, :, None], 0.0), mask, attention, loss)
+def all_joined(vision: Tokens, text: Tokens, state: Tokens) -> Tokens:
+    """Return the tokens of all three, one after the other."""
+    return joined(joined(vision, text), state)
+
+
+def fused(tokens: Tensor, mask: Tensor, attention: Tensor) -> Fused:
+    """Return a result without a mixture of experts; what is masked becomes zero."""
+    return Fused(
+        tokens.masked_fill(~mask[:, :, None], 0.0),
+        mask,
+        attention,
+        auxiliary_loss=torch.zeros([], device=tokens.device),
+        dropped=torch.zeros([tokens.shape[0]], dtype=torch.int64, device=tokens.device),
+    )
 
 
 def at_least_one(layers: int) -> int:

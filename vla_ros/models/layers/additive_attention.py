@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn, Tensor
 
-from vla_ros.models.layers.attention import masked_softmax, over_heads
+from vla_ros.models.layers.attention import attention_weights, width_per_head
 
 
 class AdditiveAttention(nn.Module):
@@ -20,13 +20,12 @@ class AdditiveAttention(nn.Module):
         self, width: int, heads: int, context_width: int | None = None, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f'width {width} does not divide into {heads} heads')
         self.heads = heads
+        per_head = width_per_head(width, heads)
         context_width = width if context_width is None else context_width
         self.to_query = nn.Linear(width, width)
         self.to_key = nn.Linear(context_width, width, bias=False)
-        self.to_score = nn.Parameter(torch.randn(heads, width // heads) * (width // heads) ** -0.5)
+        self.to_score = nn.Parameter(torch.randn(heads, per_head) * per_head**-0.5)
         self.to_value = nn.Linear(context_width, width)
         self.to_out = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
@@ -45,9 +44,6 @@ class AdditiveAttention(nn.Module):
         values = self.to_value(context).unflatten(-1, [self.heads, -1]).transpose(1, 2)
         pairs = torch.tanh(queries[:, :, None] + keys[:, None])  # (b, q, n, h, d / h)
         scores = (pairs * self.to_score).sum(dim=-1).permute(0, 3, 1, 2).float()  # (b, h, q, n)
-        if mask is None:
-            weights = torch.softmax(scores, dim=-1)
-        else:
-            weights = masked_softmax(scores, over_heads(mask))
+        weights = attention_weights(scores, mask)
         mixed = self.dropout(weights).to(values.dtype) @ values  # (b, h, q, d / h)
         return self.to_out(mixed.transpose(1, 2).flatten(2)), weights

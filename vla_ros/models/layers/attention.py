@@ -10,9 +10,23 @@ import torch
 from torch import nn, Tensor
 
 
+def width_per_head(width: int, heads: int) -> int:
+    """Return how wide each head is; raises ValueError if they cannot be equally wide."""
+    if width % heads:
+        raise ValueError(f'width {width} does not divide into {heads} heads')
+    return width // heads
+
+
 def masked_softmax(scores: Tensor, there: Tensor) -> Tensor:
     """Return weights over the last dimension; zero, not NaN, where nothing is ``there``."""
     return torch.softmax(scores.masked_fill(~there, -1e9), dim=-1) * there
+
+
+def attention_weights(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Return weights (b, h, q, n) of scores; ``mask`` (b, n) or (b, q, n) as in attention."""
+    if mask is None:
+        return torch.softmax(scores, dim=-1)
+    return masked_softmax(scores, over_heads(mask))
 
 
 def over_heads(mask: Tensor) -> Tensor:
@@ -32,10 +46,8 @@ class MultiHeadAttention(nn.Module):
         self, width: int, heads: int, context_width: int | None = None, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f'width {width} does not divide into {heads} heads')
         self.heads = heads
-        self.scale = (width // heads) ** -0.5
+        self.scale = width_per_head(width, heads) ** -0.5
         context_width = width if context_width is None else context_width
         self.to_query = nn.Linear(width, width)
         self.to_key = nn.Linear(context_width, width)
@@ -53,10 +65,7 @@ class MultiHeadAttention(nn.Module):
         """
         queries, keys, values = self._split(query, context)
         scores = (queries @ keys.transpose(2, 3)).float() * self.scale  # (b, h, q, n)
-        if mask is None:
-            weights = torch.softmax(scores, dim=-1)
-        else:
-            weights = masked_softmax(scores, over_heads(mask))
+        weights = attention_weights(scores, mask)
         mixed = self.dropout(weights).to(values.dtype) @ values  # (b, h, q, d / h)
         return self._join(mixed), weights
 

@@ -1,0 +1,68 @@
+"""
+The keypoint policy learns to read from sentences alone, and to act from meanings alone.
+
+So every phrasing serves every picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+from torch import Tensor
+
+from vla_ros.models.policies.keypoint import KeypointPolicy
+from vla_ros.models.registry import PolicySpec
+from vla_ros.training.augment import augment, augment_text, recolour
+from vla_ros.training.batches import Batch, Batches
+from vla_ros.training.calibration import calibrate
+from vla_ros.training.config import TrainConfig
+from vla_ros.training.losses import keypoint_losses, reading_losses, shape_losses
+from vla_ros.training.recipes.recipe import Chooser, Lesson
+from vla_ros.training.sentences import SentenceBank
+from vla_ros.training.trainer import bfloat16_is_faster
+
+#: Batches of frames that the threshold is set on.
+_STEPS = 50
+#: One in so many pictures is seen in other colours as well.
+_RECOLOURED = 4
+
+
+class KeypointRecipe:
+    """Its losses on augmented pictures and words."""
+
+    def __init__(self, policy: KeypointPolicy, spec: PolicySpec, config: TrainConfig) -> None:
+        self.random = torch.Generator()
+        self._policy = policy
+        self._camera = spec.camera
+        self._count = config.batch.sentences
+        self._mixed = bfloat16_is_faster()
+
+    def chooser(self, bank: SentenceBank) -> Chooser:
+        """Return what draws any sentences: they need not be about the pictures."""
+
+        def choose(frames: Batch, random: np.random.Generator, share: slice) -> NDArray[np.int64]:
+            return random.integers(len(bank), size=self._count)[share]
+
+        return choose
+
+    def __call__(self, lesson: Lesson) -> dict[str, Tensor]:
+        frames, sentences = lesson
+        text, mask = augment_text(sentences.text, sentences.text_mask, self.random)
+        image = augment(frames.image, self.random)
+        recoloured = recolour(image[: len(image) // _RECOLOURED], self.random)
+        with torch.autocast('cpu', torch.bfloat16, enabled=self._mixed):
+            seen = self._policy.see(image)
+            shapes = self._policy.see(recoloured)
+        return {
+            **keypoint_losses(self._policy, frames, seen, self._camera),
+            **shape_losses(self._policy, frames, shapes, self._camera),
+            **reading_losses(self._policy.reader(text, mask), sentences),
+        }
+
+    @staticmethod
+    def prepare(policy: KeypointPolicy, unseen: Callable[[], Batches]) -> None:
+        """Set what it takes for a thing to count as there."""
+        calibrate(policy, unseen(), steps=_STEPS)

@@ -1,0 +1,117 @@
+"""Every policy on the same demonstrations for as many steps, several of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import as_completed, ProcessPoolExecutor
+from dataclasses import replace
+import json
+import multiprocessing
+from pathlib import Path
+
+import torch
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.evaluation.report import read_report, Report, report_path
+from vla_ros.pipeline.manifest import read_manifest
+from vla_ros.training.collection import collect, load_frames
+from vla_ros.training.config import load_config, TrainConfig
+from vla_ros.training.run import train
+from vla_ros.training.sentences import sentence_bank
+
+#: What policies share of a run's folder.
+_SHARED = ('demonstrations', 'corrections-*', 'validation', 'sentences-*.npz')
+
+
+def config_of(config: TrainConfig, policy: str) -> TrainConfig:
+    """Return how a policy is trained; ``config.options`` are those of ``config.policy`` alone."""
+    options = config.options if policy == config.policy else {}
+    return replace(config, policy=policy, options=options)
+
+
+def share(data: Path, folder: Path) -> None:
+    """Let what a run or the zoo has of data be found in another folder as well."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for pattern in _SHARED:
+        for path in data.glob(pattern):
+            if not (folder / path.name).exists():
+                (folder / path.name).symlink_to(path.resolve())
+
+
+def prepare(config: TrainConfig, data: Path, workers: int) -> int:
+    """
+    Make what is missing of the shared data; return the number of demonstrated frames.
+
+    Raises ConfigurationError if there are to be corrections but are none: each policy would drive
+    for its own.
+    """
+    rounds = [data / f'corrections-{stage}' for stage in range(len(config.corrections.at_steps))]
+    if missing := [path for path in rounds if not path.is_dir()]:
+        raise ConfigurationError(
+            f'{missing[0]} is not there: give the folder of a run that has corrections with '
+            '--data, or leave corrections.at_steps empty'
+        )
+    data.mkdir(parents=True, exist_ok=True)
+    sentence_bank(data, config.sentences, config.seed, workers)
+    made = config.demonstrations
+    shards = collect(data / 'demonstrations', made, config.episodes, config.seed, workers)
+    return sum(len(shard) for shard in load_frames(shards, made))
+
+
+def train_all(
+    configs: Mapping[str, TrainConfig], folder: Path, data: Path, workers: int
+) -> Iterator[tuple[str, Exception | None]]:
+    """
+    Train those policies that are not, each in a process of one thread; yield each with its error.
+
+    Policy ``name`` is ``folder/name/name.pt``. What is finished is kept; a run that was killed
+    goes on. Raises ConfigurationError if one was begun with another configuration.
+    """
+    waiting = {}
+    for name, config in configs.items():
+        if _is_trained(folder / name, name, config):
+            yield name, None
+        else:
+            share(data, folder / name)
+            waiting[name] = config
+    context = multiprocessing.get_context('spawn')  # fork does not go with threads of torch
+    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+        jobs = {pool.submit(_train, c, folder / name, name): name for name, c in waiting.items()}
+        for job in as_completed(jobs):
+            error = job.exception()
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            yield jobs[job], error
+
+
+def policy_path(folder: Path, name: str) -> Path:
+    return folder / name / f'{name}.pt'
+
+
+def minutes(folder: Path) -> float:
+    """Return how long a policy was trained, by its log: a run that was killed and went on adds."""
+    total_s = last_s = 0.0
+    for line in (folder / 'log.jsonl').read_text().splitlines():
+        elapsed_s = json.loads(line)['elapsed_s']
+        total_s += elapsed_s - last_s if elapsed_s > last_s else elapsed_s
+        last_s = elapsed_s
+    return total_s / 60.0
+
+
+def _train(config: TrainConfig, folder: Path, name: str) -> None:
+    path = train(config, folder, name, workers=1)
+    # The report pins the very file: that it is there says that the policy is finished.
+    report = Report(name, read_manifest(path).sha256)
+    report_path(path).write_text(report.to_json())
+
+
+def _is_trained(folder: Path, name: str, config: TrainConfig) -> bool:
+    path = folder / f'{name}.pt'
+    saved = folder / 'config.yaml'
+    if saved.exists() and load_config(saved) != config:
+        raise ConfigurationError(
+            f'{folder} was begun with another configuration: remove it, or choose other --runs'
+        )
+    if not (path.is_file() and report_path(path).is_file()):
+        return False
+    return read_report(path).sha256 == read_manifest(path).sha256
