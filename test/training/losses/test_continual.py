@@ -6,8 +6,6 @@ from torch import nn
 
 from vla_ros.training.losses import diagonal_fisher, ElasticWeights
 
-RANDOM = torch.Generator().manual_seed(0)
-
 
 @pytest.fixture
 def line():
@@ -78,7 +76,7 @@ def error(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 def test_a_second_task_is_learned_and_the_first_forgotten_less_than_without():
     # The second task asks for the sum of weights 0 and 2, of which the first needs only 0.
-    x, nought = torch.randn(64, 4, generator=RANDOM), torch.zeros(64)
+    x, nought = torch.randn(64, 4), torch.zeros(64)
     first = torch.stack([x[:, 0], x[:, 1], nought, nought], dim=1)
     second = torch.stack([x[:, 0], nought, x[:, 0], x[:, 3]], dim=1)
     first_y, second_y = x[:, 0] + x[:, 1], x[:, 3] - x[:, 0]
@@ -94,11 +92,12 @@ def test_a_second_task_is_learned_and_the_first_forgotten_less_than_without():
     with torch.no_grad():
         assert float(error(plain, second, second_y)) < 0.05
         assert float(error(held, second, second_y)) < 0.05
-        assert float(error(plain, first, first_y)) > 0.5
-        assert float(error(held, first, first_y)) < 0.05
+        forgotten, kept = error(plain, first, first_y), error(held, first, first_y)
+    assert float(forgotten) > 0.5
+    assert float(kept) < 0.05
 
 
 def drawn_answers(module: nn.Module, x: torch.Tensor):
     """Return examples with answers that the module itself gives, of a deviation of 1."""
     with torch.no_grad():
-        return zip(x, module(x).squeeze(-1) + torch.randn(len(x), generator=RANDOM), strict=True)
+        return zip(x, module(x).squeeze(-1) + torch.randn(len(x)), strict=True)

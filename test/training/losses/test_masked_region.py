@@ -5,21 +5,19 @@ import torch
 
 from vla_ros.training.losses import mask_regions, region_class_loss, region_feature_loss
 
-RANDOM = torch.Generator().manual_seed(0)
-
 
 def test_hidden_regions_are_zero_and_others_as_they_were():
     regions, there = torch.ones(100, 50, 2), torch.ones(100, 50, dtype=torch.bool)
-    masked, hidden = mask_regions(regions, there, RANDOM)
+    masked, hidden = mask_regions(regions, there, torch.default_generator)
     assert float(hidden.float().mean()) == pytest.approx(0.15, abs=0.02)
     assert torch.equal(masked[..., 0] == 0.0, hidden)
 
 
 def test_what_is_not_there_is_not_hidden():
     there = torch.tensor([[True, False]])
-    assert mask_regions(torch.ones(1, 2, 3), there, RANDOM, share=1.0)[1].tolist() == [
-        [True, False]
-    ]
+    assert mask_regions(torch.ones(1, 2, 3), there, torch.default_generator, share=1.0)[
+        1
+    ].tolist() == [[True, False]]
 
 
 def test_features_cost_their_squared_distance_where_they_are_hidden():

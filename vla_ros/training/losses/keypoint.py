@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from vla_ros.interfaces import CameraModel
-from vla_ros.models.policies.keypoint import cell_pixels, KeypointPolicy, OBJECT_PLANE_M, Seen
+from vla_ros.models.policies.keypoint import KeypointPolicy, Seen
 from vla_ros.models.text.reader import Reading
+from vla_ros.models.vision.cells import cell_pixels, OBJECT_PLANE_M
 from vla_ros.models.vision.conv_map import ConvMap
 from vla_ros.training.batches import Batch, on_table
 from vla_ros.training.losses.rows import (
