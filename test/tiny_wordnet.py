@@ -13,7 +13,7 @@ NOUNS = [
     ('umber', ATTRIBUTE, 'color', 'a moderate to dark brown color'),
     ('banana', FOOD, '', 'elongated crescent-shaped yellow fruit with soft sweet flesh'),
     ('quince', FOOD, '', 'a yellow fruit; its flesh turns red'),
-    ('pansy', PLANT, '', 'its flowers are red or blue or yellow'),
+    ('petunia', PLANT, '', 'its flowers are red or blue or yellow'),
     ('redcap', PERSON, '', 'one who wears a red cap'),
     ('sphere', SHAPE, '', 'every point has the same distance from the centre'),
     ('orb', SHAPE, 'sphere', 'a round thing'),

@@ -16,6 +16,14 @@ def test_a_file_changes_only_what_it_names(tmp_path):
     assert config.trainer.save_every == load_config().trainer.save_every
 
 
+def test_a_file_that_names_another_policy_starts_without_options(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('policy: late\noptions:\n  head: flow\n')
+    assert load_config(path).options == {'head': 'flow'}
+    path.write_text('policy: keypoint\noptions:\n  heads: 2\n')
+    assert load_config(path).options == {**load_config().options, 'heads': 2}
+
+
 def test_a_saved_configuration_is_read_back(tmp_path):
     save_config(load_config(), tmp_path / 'config.yaml')
     assert load_config(tmp_path / 'config.yaml') == load_config()

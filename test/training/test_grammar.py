@@ -1,12 +1,11 @@
-from collections import defaultdict
-from itertools import combinations
 import re
 
 import numpy as np
 import pytest
+from spelled_out import every_text, KNOWN_PARTS, lists, texts_of, words_of
 
-from vla_ros.sim.scene import COLOURS, OBJECT_NAMES, SHAPES
-from vla_ros.sim.tasks import KINDS, Task
+from vla_ros.sim.scene import COLOURS, OBJECT_NAMES
+from vla_ros.sim.tasks import Task
 from vla_ros.training.grammar import (
     ANY,
     any_sentence,
@@ -22,7 +21,6 @@ from vla_ros.training.grammar import (
     plain_sentence,
     rules,
     sentence,
-    single_words,
     Speaker,
     SPLITS,
     unrelated,
@@ -30,67 +28,6 @@ from vla_ros.training.grammar import (
 )
 
 PUT = Task('put', 'red block', 'green')
-#: What each list of rules may leave to be filled in, by its first key.
-FILLED = {
-    'object_phrases': {'colour', 'shape', 'size', 'other'},
-    'vague_phrases': {'what'},
-    'zone_phrases': {'colour', 'zone'},
-    'commands': {'object', 'zone'},
-    'incomplete': {'object'},
-    'no_task': {'thing', 'colour_word', 'shape_word', 'zone_word'},
-}
-#: Words of held-out phrases that training may say: what is held out is how they are put together.
-KNOWN_PARTS = {'coloured', 'thing', 'square', 'round', 'white'}
-
-
-class Choices:
-    """Stands for a random generator: takes the choices it is told, then the first ones."""
-
-    def __init__(self, told):
-        self.told, self.sizes = told, []
-
-    def integers(self, n):
-        self.sizes.append(n)
-        return self.told[len(self.sizes) - 1] if len(self.sizes) <= len(self.told) else 0
-
-    def random(self):
-        return 0.9 * self.integers(2)
-
-
-def every_text(rule):
-    """Return all texts of a rule; what is filled in stands in braces."""
-    texts, told = set(), []
-    while True:
-        choices = Choices(told)
-        texts.add(expand(rule, choices, lambda name: f'{{{name}}}'))
-        told = (told + [0] * len(choices.sizes))[: len(choices.sizes)]
-        while told and told[-1] + 1 == choices.sizes[len(told) - 1]:
-            told.pop()
-        if not told:
-            return texts
-        told[-1] += 1
-
-
-def lists(node=None, path=()):
-    """Yield the keys and the rules by split of every list of the language."""
-    node = language() if node is None else node
-    if 'train' in node:
-        yield path, node
-        return
-    for key, inner in node.items():
-        yield from lists(inner, (*path, key))
-
-
-LISTS = [pytest.param(path, node, id='/'.join(path)) for path, node in lists()]
-WORD_LISTS = [p for p in LISTS if p.values[0][0] in ('colours', 'shapes', 'zones')]
-
-
-def texts_of(node, split):
-    return {text for rule in node[split] for text in every_text(rule)}
-
-
-def words_of(texts):
-    return {word for text in texts for word in re.findall('[a-z]+', re.sub('{.*?}', ' ', text))}
 
 
 def many(count=300, seed=0, **splits):
@@ -143,100 +80,6 @@ def test_alternatives_are_equally_likely():
 def test_a_bracket_that_is_not_closed_is_refused(rule):
     with pytest.raises(ValueError, match='not'):
         expand(rule, np.random.default_rng(0), str)
-
-
-# The rules.
-
-
-@pytest.mark.parametrize(('path', 'node'), LISTS)
-def test_every_rule_can_be_said(path, node):
-    allowed = FILLED.get(path[0], set()) | {'nonsense'}
-    for split in SPLITS:
-        assert node[split], f'no rules of {split}'
-        for text in texts_of(node, split):
-            assert set(re.findall('{(.*?)}', text)) <= allowed
-            assert not re.search(r'[()|\[\]\\]|  |^ | $', text), text
-            assert text.strip() or path[0] == 'endings'
-
-
-@pytest.mark.parametrize(('path', 'node'), LISTS)
-def test_no_text_of_one_split_is_one_of_another(path, node):
-    for one, other in combinations(SPLITS, 2):
-        assert texts_of(node, one) & texts_of(node, other) == set()
-
-
-@pytest.mark.parametrize(('path', 'node'), WORD_LISTS)
-def test_no_word_of_test_stands_in_train_or_validation(path, node):
-    held_out = words_of(texts_of(node, 'test')) - KNOWN_PARTS
-    assert held_out
-    for split in SPLITS[:2]:
-        elsewhere = {word for _, other in lists() for word in words_of(texts_of(other, split))}
-        assert held_out & elsewhere == set()
-
-
-def test_no_training_sentence_has_a_colour_or_shape_word_of_test():
-    held_out = {
-        word
-        for path, node in lists()
-        if path[0] in ('colours', 'shapes')
-        for word in words_of(texts_of(node, 'test'))
-    } - KNOWN_PARTS
-    assert {'crimson', 'brick', 'orb'} <= held_out
-    assert words_of(s.text for s in many(5000)) & held_out == set()
-
-
-def test_no_sentence_of_a_task_asks_for_another():
-    meant = defaultdict(set)
-    for path, node in lists():
-        if path[0] in ('commands', 'incomplete', 'no_task'):
-            for split in SPLITS:
-                for text in texts_of(node, split):
-                    meant[text.replace('{thing}', '{object}')].add(path)
-    assert [text for text, paths in meant.items() if len(paths) > 1] == []
-
-
-@pytest.mark.parametrize('part', ['colours', 'shapes'])
-def test_no_word_means_two_things(part):
-    meant = defaultdict(set)
-    for path, node in lists(language()[part]):
-        for split in SPLITS:
-            for text in texts_of(node, split) - {'{nonsense}'}:
-                meant[text].add(path)
-    assert [text for text, paths in meant.items() if len(paths) > 1] == []
-
-
-def test_every_colour_and_shape_and_task_has_words():
-    assert set(language()['colours']) == {*COLOURS, OTHER}
-    assert set(language()['shapes']) == {*SHAPES, ANY, OTHER}
-    assert set(language()['commands']) == set(KINDS)
-    assert set(language()['incomplete']) == {'push', 'put'}
-
-
-def test_every_command_names_what_it_needs():
-    for kind in KINDS:
-        for split in SPLITS:
-            for text in texts_of(language()['commands'][kind], split):
-                assert ('{object}' in text, '{zone}' in text) == (True, kind in ('push', 'put'))
-
-
-def test_the_vocabulary_is_every_word_of_training_and_no_other():
-    assert vocabulary() == {word for _, node in lists() for word in words_of(node['train'])}
-    assert {'cube', 'scarlet', 'push', 'please', 'weather'} <= vocabulary()
-    assert vocabulary() & {'crimson', 'brick', 'snatch', 'nonsense'} == set()
-
-
-def test_single_words_stand_alone():
-    words = single_words('shapes', 'block')
-    assert {'block', 'cube', 'box'} <= words
-    assert words & {'toy', 'dice', 'thing', 'shaped', 'brick'} == set()
-    assert words <= texts_of(language()['shapes']['block'], 'train')
-
-
-def test_an_unknown_split_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match='train, validation, test'):
-        rules('zones', split='exam')
-    with pytest.raises(ValueError, match='train, validation, test'):
-        sentence(PUT, np.random.default_rng(0), patterns='exam')
 
 
 # What is said, and what it means.
@@ -389,3 +232,22 @@ def test_unrelated_sentences_differ_between_splits():
     rng = np.random.default_rng(0)
     seen = {unrelated(rng) for _ in range(300)}
     assert seen.isdisjoint(unrelated(rng, 'test') for _ in range(100))
+
+
+def test_more_words_are_said_as_well():
+    more = {('colours', 'red'): ['zibb']}
+    rng = np.random.default_rng(0)
+    made = [any_sentence(rng, more=more) for _ in range(1500)]
+    # Beside what is meant, sentences say what is not.
+    unmeant = re.compile('not|never|instead|than|opposed|over')
+    reds = [s for s in made if 'zibb' in s.text and not unmeant.search(s.text)]
+    asked = [s for s in reds if s.meaning.task != 'none']
+    assert len(asked) > 20
+    assert all('red' in (s.meaning.colour, s.meaning.zone) for s in asked)
+
+
+def test_an_unknown_split_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match='train, validation, test'):
+        rules('zones', split='exam')
+    with pytest.raises(ValueError, match='train, validation, test'):
+        sentence(PUT, np.random.default_rng(0), patterns='exam')

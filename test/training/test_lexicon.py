@@ -1,8 +1,8 @@
 import pytest
-from tiny_wordnet import ATTRIBUTE, FOOD, NOUNS, OBJECT, write_wordnet
+from tiny_wordnet import ARTEFACT, ATTRIBUTE, FOOD, NOUNS, OBJECT, write_wordnet
 
 from vla_ros.errors import ConfigurationError
-from vla_ros.training.grammar import vocabulary
+from vla_ros.training.grammar import vocabulary, words_of_colours
 from vla_ros.training.lexicon import read_lexicon
 
 
@@ -38,7 +38,7 @@ def test_a_thing_has_the_colour_of_its_definition(lexicon):
 
 
 def test_a_thing_of_many_colours_has_none(lexicon):
-    assert 'pansy' not in lexicon.things
+    assert 'petunia' not in lexicon.things
 
 
 def test_who_is_no_thing_has_no_colour(lexicon):
@@ -64,7 +64,33 @@ def test_short_words_and_phrases_are_left_out(lexicon):
 
 def test_words_of_training_are_left_to_the_reader(lexicon):
     assert {'push', 'banana'} <= vocabulary()
-    assert not {*lexicon.colours, *lexicon.things, *lexicon.shapes} & vocabulary()
+    found = {*lexicon.colours, *lexicon.things, *lexicon.shapes}
+    assert not found & vocabulary() - words_of_colours().keys()
+
+
+def test_what_training_calls_one_colour_alone_is_that_colour_always(lexicon):
+    assert (lexicon.colours['scarlet'], lexicon.colours['tangerine']) == ('red', 'orange')
+
+
+def test_what_training_says_before_the_plain_colour_alone_is_no_colour(lexicon):
+    assert words_of_colours()['electric'] == 'blue'
+    assert 'electric' not in {**lexicon.colours, **lexicon.things}
+
+
+def test_training_knows_better_than_the_dictionary(tmp_path):
+    assert words_of_colours()['papaya'] == 'orange'
+    assert of(tmp_path, ('papaya', FOOD, '', 'a yellow fruit')).things['papaya'] == 'orange'
+
+
+def test_a_colour_that_the_table_lacks_is_the_one_that_its_definition_names(tmp_path):
+    more = [('mauve', ATTRIBUTE, 'color', 'a moderate purple')]
+    assert of(tmp_path, *more).colours['mauve'] == 'purple'
+
+
+def test_the_shape_is_that_of_the_commonest_sense(tmp_path):
+    more = [('wedgie', ARTEFACT, '', 'part of a shoe'), ('wedgie', ARTEFACT, '', 'a ball')]
+    assert 'wedgie' not in of(tmp_path, *more).shapes
+    assert of(tmp_path, *reversed(more)).shapes['wedgie'] == 'ball'
 
 
 def test_the_commonest_sense_tells_most(lexicon):

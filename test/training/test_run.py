@@ -5,7 +5,6 @@ import yaml
 
 from vla_ros.models.registry import policy_names
 from vla_ros.pipeline.policy import load_policy
-from vla_ros.training import run
 from vla_ros.training.batches import BatchConfig
 from vla_ros.training.config import CorrectionConfig, load_config
 from vla_ros.training.run import train
@@ -34,22 +33,11 @@ def tiny_config():
     )
 
 
-def set_thresholds(policy, bank, batches, steps):
-    assert len(bank) == 8
-    assert len(batches) > 0
-    policy.min_certainty.fill_(0.7)
-    policy.min_presence.fill_(0.6)
-
-
 @pytest.fixture(scope='module')
 def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
-    with pytest.MonkeyPatch.context() as patch:
-        # After four steps it reads nothing rightly, so there is nothing to calibrate by.
-        patch.setattr(run, 'calibrate', set_thresholds)
-        patch.setattr(run, '_SENTENCES', 8)
-        train(tiny_config(), folder, 'tiny', workers=1)
-        yield folder
+    train(tiny_config(), folder, 'tiny', workers=1)
+    return folder
 
 
 def test_a_run_leaves_a_policy_that_loads(run_folder):
@@ -60,11 +48,8 @@ def test_a_run_leaves_a_policy_that_loads(run_folder):
 
 def test_the_policy_is_calibrated_before_it_is_exported(run_folder):
     module = load_policy(run_folder / 'tiny.pt').module
-    thresholds = {name: float(value) for name, value in module.named_buffers() if 'min_' in name}
-    assert thresholds == {
-        'min_certainty': pytest.approx(0.7),
-        'min_presence': pytest.approx(0.6),
-    }
+    (threshold,) = [float(t) for name, t in module.named_buffers() if name == 'min_presence']
+    assert threshold not in (0.0, 0.5)
     assert list((run_folder / 'validation').glob('*.npy'))
 
 

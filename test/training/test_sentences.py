@@ -1,7 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 import torch
 
+from vla_ros.paths import lexicon_path
+from vla_ros.pipeline.lexicon import read_lexicon_file
 from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.training import sentences
 from vla_ros.training.grammar import (
@@ -12,9 +16,11 @@ from vla_ros.training.grammar import (
     MEANT_TASKS,
     MEANT_ZONES,
     Sentence,
+    vocabulary,
 )
 from vla_ros.training.sentences import (
     encode_sentences,
+    lexicon_words,
     make_sentences,
     new_sentences,
     sentence_bank,
@@ -26,6 +32,7 @@ SENTENCES = [
     Sentence('lift the blue one', Meaning('pick', 'blue', 'any')),
     Sentence('hello', Meaning('none')),
 ]
+LEXICON = read_lexicon_file(lexicon_path())
 LENGTHS = np.array([3, 1, 2])
 
 
@@ -45,7 +52,8 @@ def encoded(monkeypatch):
     """Count what is encoded, in place of encoding it."""
     calls = []
 
-    def encode(some, workers):
+    def encode(looked_up, workers, as_said):
+        some = [*looked_up, *as_said]
         calls.append(some)
         lengths = np.array([len(s.text.split()) for s in some])
         tokens = np.arange(lengths.sum(), dtype=np.float16)[:, None]
@@ -92,8 +100,36 @@ def test_a_bank_is_as_long_as_it_has_sentences():
 
 def test_training_sentences_begin_with_all_plain_ones():
     plain = every_plain_sentence()
-    assert make_sentences(len(plain) + 5, seed=3)[: len(plain)] == plain
-    assert make_sentences(10, seed=3) == plain[:10]
+    looked_up, as_said = make_sentences(2 * len(plain) + 11, seed=3)
+    assert looked_up[: len(plain)] == plain
+    assert (len(looked_up), len(as_said)) == (len(plain) + 6, len(plain) + 5)
+    assert make_sentences(20, seed=3)[0] == plain[:10]
+
+
+def test_what_is_read_as_it_is_said_has_words_of_the_lexicon():
+    looked_up, as_said = make_sentences(4000, seed=3)
+    rare = {*LEXICON.colours, *LEXICON.things, *LEXICON.shapes} - vocabulary()
+    said = [len(rare & set(re.findall('[a-z]+', s.text))) > 0 for s in as_said]
+    assert np.mean(said) > 0.3
+    assert not any(rare & set(re.findall('[a-z]+', s.text)) for s in looked_up)
+
+
+def test_words_of_validation_and_test_are_not_taken_from_the_lexicon():
+    words = {
+        word for some in lexicon_words(LEXICON).values() for said in some for word in said.split()
+    }
+    kept = vocabulary('test') | vocabulary('validation')
+    assert {'crimson', 'claret'} <= kept & LEXICON.colours.keys()
+    assert words & kept <= {'coloured', 'colored'}
+
+
+def test_words_of_the_lexicon_mean_what_it_says():
+    words = lexicon_words(LEXICON)
+    assert {'cyan', 'mango', 'mango coloured'} <= {
+        *words['colours', 'blue'],
+        *words['colours', 'orange'],
+    }
+    assert 'ashcan' in words['shapes', 'cylinder']
 
 
 def test_the_seed_decides_what_is_said():
@@ -132,3 +168,14 @@ def test_the_bank_holds_what_the_encoder_says():
     assert made.lengths.tolist() == [len(features) for features in wanted]
     for row, features in zip(got.text, wanted, strict=True):
         np.testing.assert_allclose(row[: len(features)], features, atol=2e-3)
+
+
+def test_a_bank_may_hold_what_was_said_and_what_it_was_looked_up_as():
+    said = [Sentence('take the crimson ball', Meaning('pick', 'red', 'ball'))]
+    made = encode_sentences(said, workers=1, as_said=said)
+    encode_all = load_text_encoder().encode_all
+    looked_up, as_said = made.batch(np.arange(2)).text
+    n, m = made.lengths
+    np.testing.assert_allclose(looked_up[:n], encode_all(['take the red ball'])[0], atol=2e-3)
+    np.testing.assert_allclose(as_said[:m], encode_all([said[0].text], False)[0], atol=2e-3)
+    assert made.classes[0].tolist() == made.classes[1].tolist()

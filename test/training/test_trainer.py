@@ -5,6 +5,7 @@ from tiny_training import batch_at, CONFIG, make, weights
 import torch
 from torch import nn
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.training.trainer import Trainer
 
 
@@ -13,6 +14,13 @@ def test_training_makes_the_loss_smaller(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
     assert [line['step'] for line in lines] == [2, 4, 6]
     assert lines[-1]['error'] < lines[0]['error']
+
+
+def test_a_loss_without_a_weight_is_told(tmp_path):
+    trainer = make(tmp_path)
+    trainer._objective = lambda batch: {'surprise': trainer.model(batch[0]).sum()}
+    with pytest.raises(ConfigurationError, match='loss_weights has none for surprise'):
+        trainer.run(batch_at, 1)
 
 
 def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path):

@@ -25,7 +25,7 @@ _ABSTENTION_COUNT = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--policy', type=Path, help='TorchScript file; the shipped one if left')
+    parser.add_argument('--policy', type=Path, help='policy file; the shipped one if left')
     parser.add_argument(
         '--split', nargs='+', metavar='NAME', help='known if left; "all" or names (see below)'
     )
@@ -184,28 +184,52 @@ def _through_ros(
     report: Report,
 ) -> Report:
     """Do the same trials in the running graph; return the report with them."""
-    from vla_ros.bringup import Options
     from vla_ros.evaluation.report import success_rate, THROUGH_ROS
+
+    run = episodes_through_ros(str(policy) if args.policy else '', specs)
+    for split, some in groupby(_counted(run, len(specs)), lambda episode: episode.spec.split):
+        name = split + THROUGH_ROS
+        report = _tell(report, name, list(some), _command(args))
+        found, rate = report.splits[name], success_rate(direct[split])
+        measures = {**found.measures, 'direct': rate}
+        report = report.with_split(name, replace(found, measures=measures))
+        points = 100 * (found.success - rate.success)
+        print(f'{split}: {points:+.1f} points from the direct run\n', flush=True)
+    return report
+
+
+def episodes_through_ros(policy_path: str, specs: Iterable[Spec]) -> Iterator[Episode]:
+    """Do trials in a running graph of their own; '' is the shipped policy."""
+    from vla_ros.bringup import Options
     from vla_ros.nodes.client import client
     from vla_ros.nodes.trials import run_trial
     from vla_ros.supervisor import running
 
-    options = Options(
-        policy_path=str(policy) if args.policy else '', markers=False, log_level='error'
-    )
+    options = Options(policy_path=policy_path, markers=False, log_level='error')
     with running('sim', options) as graph, client(on_spin=graph.poll) as user:
         user.wait_ready(READY_TIMEOUT_S)
-        episodes = _counted((run_trial(user, spec) for spec in specs), len(specs))
-        for split, some in groupby(episodes, lambda episode: episode.spec.split):
-            name = split + THROUGH_ROS
-            report = _tell(report, name, list(some), _command(args))
-            found, rate = report.splits[name], success_rate(direct[split])
-            measures = {**found.measures, 'direct': rate}
-            report = report.with_split(name, replace(found, measures=measures))
-            points = 100 * (found.success - rate.success)
-            print(f'{split}: {points:+.1f} points from the direct run\n', flush=True)
+        for spec in specs:
+            yield run_trial(user, spec)
         user.say('stop')
-    return report
+
+
+def _speed(policy: Path) -> dict[str, float]:
+    """Return how fast a file is with one thread, beside its eager model; nothing without one."""
+    from vla_ros.bench.policy import loaders, measure
+
+    file = 'torchscript'
+    try:
+        manifest, found = loaders(policy, (file,), folder=policy.parent)
+    except ConfigurationError as error:  # exported for another runtime, or trained elsewhere
+        print(f'speed not measured: {error}')
+        return {}
+    timings = measure(found, manifest, threads=(1,), batches=(1,), rounds=5, calls=40)
+    (timing,) = [timing for timing in timings if timing.backend == file]
+    return {
+        'median_ms': round(timing.median_ms, 2),
+        'p95_ms': round(timing.p95_ms, 2),
+        'of_eager': round(timing.ratio.median, 3),
+    }
 
 
 def _write_card(args: argparse.Namespace, policy: Path, report: Report) -> None:
@@ -224,7 +248,7 @@ def _write_card(args: argparse.Namespace, policy: Path, report: Report) -> None:
     report = replace(report, splits=splits)
     scores = refusal_scores(Roller.load(policy), _ABSTENTION_COUNT, args.seed)
     draw_roc(scores, pictures_folder(args.card) / ABSTENTION_PICTURE)
-    report = replace(report, refusals=refused_rates(scores))
+    report = replace(report, refusals=refused_rates(scores), speed=_speed(policy))
     report_path(policy).write_text(report.to_json())
     write_metrics(policy, report.metrics())
     args.card.write_text(model_card(policy, args.card))

@@ -71,13 +71,15 @@ class Report:
     What a policy, known by its name and hash, was measured to do.
 
     ``refusals`` are the shares of commands of each sort that are refused at the first look (see
-    ``abstention``).
+    ``abstention``). ``speed`` is of one call with one CPU thread: ``median_ms``, ``p95_ms``, and
+    ``of_eager``, the median over that of the same model in plain Python.
     """
 
     policy: str
     sha256: str
     splits: Mapping[str, SplitReport] = field(default_factory=dict)
     refusals: Mapping[str, Rate] = field(default_factory=dict)
+    speed: Mapping[str, float] = field(default_factory=dict)
 
     def with_split(self, name: str, split: SplitReport) -> Report:
         return replace(self, splits={**self.splits, name: split})

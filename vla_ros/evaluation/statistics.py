@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 import math
-from statistics import NormalDist
+from statistics import fmean, NormalDist, stdev
+
+#: Student's t for a two-sided interval of 95 %, by degrees of freedom (Fisher and Yates 1938).
+_T_95 = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179),
+    *(2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093),
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,31 @@ class Difference:
     def __str__(self) -> str:
         low, high = 100 * self.low, 100 * self.high
         return f'{100 * self.value:+.1f} points [{low:+.1f}, {high:+.1f}]'
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of ``n`` runs with its interval [low, high] of 95 % (Student 1908)."""
+
+    n: int
+    value: float
+    low: float
+    high: float
+
+    @staticmethod
+    def of(values: Sequence[float]) -> Mean:
+        """
+        Return the mean of 1 to 20 values; of a single one nothing is known beside itself.
+
+        Raises ValueError for none or for more.
+        """
+        if not 1 <= len(values) <= len(_T_95) + 1:
+            raise ValueError(f'got {len(values)} values, expected 1 to {len(_T_95) + 1}')
+        mean = fmean(values)
+        if len(values) == 1:
+            return Mean(1, mean, -math.inf, math.inf)
+        half = _T_95[len(values) - 2] * stdev(values) / math.sqrt(len(values))
+        return Mean(len(values), mean, mean - half, mean + half)
 
 
 def rates_table(title: str, rates: Mapping[str, Rate]) -> str:

@@ -2,7 +2,7 @@
 Rare words by plainer ones: 'grab the crimson orb' is read as 'grab the red ball'.
 
 Sentence encoders know which words are used alike, hardly which colour a thing has. A dictionary
-does. Words that the policy was trained on are not looked up.
+does. So are words of colour that stand alone in training: they are said in more ways than taught.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _FUNCTION_WORDS = """
 """
 #: And right after these, where a thing would have an article: painted banana, in banana.
 _COPULAS = """
-    appearing being color colored colour coloured in into is looking looks of on onto painted to
+    appearing be being color colored colour coloured in into is it's looking looks of on onto
+    painted that's to
 """
 _COLOURING = frozenset(_COPULAS.split())
 _NO_NOUN = frozenset(('', *_FUNCTION_WORDS.split()))
@@ -55,27 +56,43 @@ class Lexicon:
 
     @cached_property
     def _plain_colours(self) -> frozenset[str]:
-        return frozenset(self.colours.values())
+        return frozenset((*self.colours.values(), *self.things.values()))
 
     def plain(self, text: str) -> str:
         """Return ``text`` with rare words of colour and shape replaced by plain ones."""
         words = text.replace('-', ' ').split()
-        return ' '.join(self._plain(words, i) for i in range(len(words)))
+        said: list[str] = []  # from the last word on
+        following = ''
+        for i in reversed(range(len(words))):
+            preceding = words[i - 1].lower() if i else ''
+            if word := self._plain(words[i], preceding, following):
+                said.append(word)
+                following = word.lower().rstrip(_MARKS)
+        return ' '.join(reversed(said))
 
-    def _plain(self, words: list[str], i: int) -> str:
-        word, mark = re.fullmatch(r'(.*?)([^\w]*)', words[i], re.DOTALL).groups()  # type: ignore[union-attr]
+    def _plain(self, said: str, preceding: str, following: str) -> str:
+        """Return what is read for one word, nothing if the next one tells its colour better."""
+        word, mark = re.fullmatch(r'(.*?)([^\w]*)', said, re.DOTALL).groups()  # type: ignore[union-attr]
         key = word.lower()
-        following = words[i + 1].lower().rstrip(_MARKS) if i + 1 < len(words) and not mark else ''
-        preceding = words[i - 1].lower() if i else ''
-        # Teal blue is a blue.
-        if key in self.colours and following not in self._plain_colours:
-            return self.colours[key] + mark
-        is_colour = following not in _NO_NOUN or preceding in _COLOURING
-        if key in self.things and is_colour and not (key in self.shapes and not following):
-            return self.things[key] + mark
+        following = '' if mark else following
+        if key in self.colours or key in self.things:
+            # Teal blue is a blue.
+            if following in self._plain_colours:
+                return ''
+            if key in self.colours:
+                return self.colours[key] + mark
+            if self._is_colour(key, preceding, following):
+                return self.things[key] + mark
         if key in self.shapes and following not in self._has_colour:
             return self.shapes[key] + mark
-        return words[i]
+        return said
+
+    def _is_colour(self, thing: str, preceding: str, following: str) -> bool:
+        """Say whether a thing is named for its colour, and not as what is meant."""
+        if thing in self.shapes and following not in self._has_colour:
+            # An orb standing there is a ball, whatever its colour; painted orb it has that colour.
+            return bool(following) and preceding in _COLOURING
+        return following not in _NO_NOUN or preceding in _COLOURING
 
     @property
     def sha256(self) -> str:

@@ -22,9 +22,10 @@ import torch
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
 from vla_ros.models.text import minilm
+from vla_ros.pipeline.backends import load_module
 from vla_ros.pipeline.lexicon import Lexicon, read_lexicon_file
 from vla_ros.pipeline.manifest import read_text_encoder_manifest, TextEncoderManifest
-from vla_ros.pipeline.policy import load_torchscript, WARM_UP_CALLS
+from vla_ros.pipeline.policy import WARM_UP_CALLS
 
 #: Tokens of a command, the first and last special ones included; more are cut off.
 MAX_TOKENS = 32
@@ -60,9 +61,14 @@ class TorchTextEncoder:
         """Return the pieces of words (n,) that ``encode`` encodes, rare words replaced."""
         return tuple(self._tokenizer.encode(self._lexicon.plain(text)).tokens)
 
-    def encode_all(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Return what ``encode`` does for each text; many at once take less time."""
-        ids = [self._tokenizer.encode(self._lexicon.plain(text)).ids for text in texts]
+    def encode_all(self, texts: Sequence[str], look_up: bool = True) -> list[NDArray[np.float32]]:
+        """
+        Return what ``encode`` does for each text; many at once take less time.
+
+        Unless words are to be looked up, rare ones are encoded as they are.
+        """
+        said = [self._lexicon.plain(text) for text in texts] if look_up else texts
+        ids = [self._tokenizer.encode(text).ids for text in said]
         features: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(ids)
         by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         for start in range(0, len(ids), _BATCH):
@@ -88,23 +94,22 @@ def load_text_encoder(cache_dir: str = '', num_threads: int = 1) -> TorchTextEnc
     """
     # The tokenizer's own threads gain nothing on one line and warn after a fork.
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
-    torch.set_num_threads(num_threads)
     path = paths.cache_dir(cache_dir) / f'{minilm.ID}-{minilm.package_version()}' / 'encoder.pt'
     try:
-        return _load(path)
+        return _load(path, num_threads)
     except ConfigurationError:  # first use, or the file is damaged or of another version
         pass
     with paths.writing_to(path.parent), _locked(path.parent):
         try:
-            return _load(path)  # another process made it while this one waited
+            return _load(path, num_threads)  # another process made it while this one waited
         except ConfigurationError:
             _export(path)
-    return _load(path)
+    return _load(path, num_threads)
 
 
-def _load(path: Path) -> TorchTextEncoder:
+def _load(path: Path, num_threads: int) -> TorchTextEncoder:
     manifest = read_text_encoder_manifest(path)
-    module = load_torchscript(path, manifest.sha256, manifest.size_bytes)
+    module = load_module(path, 'torchscript', manifest.sha256, manifest.size_bytes, num_threads)
     try:
         data = path.with_name('tokenizer.json').read_bytes()
     except OSError as error:

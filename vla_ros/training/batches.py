@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vla_ros.interfaces import CameraModel, REFUSALS
-from vla_ros.models.policies.keypoint import Meaning
+from vla_ros.models.meaning import Meaning
 from vla_ros.sim.scene import COLOURS, HELD_OUT_PAIRS, OBJECT_NAMES, SHAPES, split_name
 from vla_ros.sim.tasks import KINDS
 

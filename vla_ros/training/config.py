@@ -30,13 +30,13 @@ class TrainConfig:
     """
     Everything that a run depends on; its values are in ``config/train/default.yaml``.
 
-    ``policy`` is a registered name and ``options`` its sizes. So many ``sentences`` are
-    made. ``loss_weights`` are by the name of the loss.
+    ``policy`` is a registered name and ``options`` are its own. So many ``sentences`` are made.
+    ``loss_weights`` are by the name of the loss; a policy has some of them.
     """
 
     seed: int
     policy: str
-    options: Mapping[str, int]
+    options: Mapping[str, Any]
     episodes: int
     demonstrations: DemonstrationConfig
     corrections: CorrectionConfig
@@ -50,12 +50,16 @@ def load_config(path: Path | None = None) -> TrainConfig:
     """
     Return the defaults, changed by the YAML file at ``path``.
 
+    A file that names another policy starts without options, for those of the default are not its.
     Raises ConfigurationError if it cannot be read, names something unknown or has a wrong type.
     """
     default_path = paths.share_dir() / 'config' / 'train' / 'default.yaml'
     document = _read(default_path)
     if path is not None:
-        _update(document, _read(path))
+        changes = _read(path)
+        if changes.get('policy', document['policy']) != document['policy']:
+            document['options'] = {}
+        _update(document, changes)
     try:
         return parse(TrainConfig, document)
     except ValueError as error:
@@ -65,6 +69,18 @@ def load_config(path: Path | None = None) -> TrainConfig:
 def save_config(config: TrainConfig, path: Path) -> None:
     """Write the resolved configuration; ``load_config`` reads it back."""
     path.write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False))
+
+
+def merged(default_path: Path, path: Path | None = None) -> dict[str, Any]:
+    """
+    Return the YAML mapping of one file, changed by that of another one if there is one.
+
+    Raises ConfigurationError if either cannot be read.
+    """
+    document = _read(default_path)
+    if path is not None:
+        _update(document, _read(path))
+    return document
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,7 +8,8 @@ new. Known phrasing means: both of train. Validation chooses settings; test is o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,8 @@ MEANT_SHAPES = (*SHAPES, ANY, OTHER)
 MEANT_ZONES = (*COLOURS, OTHER)
 
 _SYLLABLES = ('zor', 'blax', 'qui', 'fnord', 'gli', 'mup', 'tav', 'rex', 'kro', 'sni', 'wug')
+#: Of the words that there are more of.
+_SHARE_OF_MORE = 0.4
 _PLAIN = {
     'point': 'point at {object}',
     'pick': 'pick up {object}',
@@ -76,26 +79,41 @@ def rules(*keys: str, split: str) -> tuple[str, ...]:
     return tuple(node[split])
 
 
-def vocabulary() -> frozenset[str]:
-    """Return every word that a training rule of the language can say."""
-
-    def words(node: Any) -> Iterator[str]:
-        if isinstance(node, str):
-            yield from re.findall('[a-z]+', re.sub(r'{.*?}', ' ', node))
-        elif isinstance(node, list):
-            yield from (word for item in node for word in words(item))
-        else:
-            used = (value for key, value in node.items() if key not in SPLITS[1:])
-            yield from (word for value in used for word in words(value))
-
-    return frozenset(words(language()))
+def vocabulary(split: str = 'train') -> frozenset[str]:
+    """Return every word that a rule of one split can say, or of no split in particular."""
+    return frozenset(_words(language(), split))
 
 
-def single_words(*keys: str) -> frozenset[str]:
-    """Return the training words under ``keys`` that stand alone, as 'cask' in '(flask|cask)'."""
-    options = (
-        re.split(r'[()|]', rule) for rule in rules(*keys, split='train') if ') ' not in rule
-    )
+def words_of_colours() -> dict[str, str]:
+    """
+    Return the colour by each training word that speaks of no other, its plain name left out.
+
+    Such words are said in more ways than training says them: a lexicon may explain them too.
+    """
+    colours = language()['colours']
+    elsewhere = _words({**language(), 'colours': colours[OTHER]}, 'train') | set(COLOURS)
+    said = {colour: _words(colours[colour], 'train') - elsewhere for colour in COLOURS}
+    counts = Counter(word for words in said.values() for word in words)
+    return {w: colour for colour in COLOURS for w in sorted(said[colour]) if counts[w] == 1}
+
+
+def _words(node: Any, split: str) -> set[str]:
+    if isinstance(node, str):
+        return set(re.findall('[a-z]+', re.sub(r'{.*?}', ' ', node)))
+    below = node
+    if isinstance(node, Mapping):
+        below = [value for key, value in node.items() if key == split or key not in SPLITS]
+    return {word for item in below for word in _words(item, split)}
+
+
+def single_words(*keys: str, ending: str = '') -> frozenset[str]:
+    """
+    Return the training words under ``keys`` that stand alone, as 'cask' in '(flask|cask)'.
+
+    Those are among them that stand before nothing but ``ending``.
+    """
+    bare = (rule.removesuffix(ending) for rule in rules(*keys, split='train'))
+    options = (re.split(r'[()|]', rule) for rule in bare if ') ' not in rule)
     return frozenset(word for some in options for word in some if word.isalpha())
 
 
@@ -148,15 +166,21 @@ class Speaker:
     """
     Says things in the patterns of one split and the words of one.
 
-    All randomness is that of ``rng``.
+    ``more`` words, by the keys that rules stand under, are said as well. All randomness is that
+    of ``rng``.
     """
 
     def __init__(
-        self, rng: np.random.Generator, patterns: str = 'train', words: str = 'train'
+        self,
+        rng: np.random.Generator,
+        patterns: str = 'train',
+        words: str = 'train',
+        more: Mapping[tuple[str, ...], Sequence[str]] | None = None,
     ) -> None:
         self._rng = rng
         self._patterns = patterns
         self._words = words
+        self._more = more or {}
 
     def command(
         self, kind: str, colour: str, shape: str, zone: str | None = None, plain_zone: bool = True
@@ -236,6 +260,8 @@ class Speaker:
         return f'{word} {self._word("shapes", self._pick(shapes))}'
 
     def _word(self, *keys: str) -> str:
+        if keys in self._more and self._rng.random() < _SHARE_OF_MORE:
+            return self._pick(self._more[keys])
         return self._say(rules(*keys, split=self._words))
 
     def _say(self, options: tuple[str, ...], **fill: Callable[[], str]) -> str:
@@ -303,10 +329,17 @@ def every_plain_sentence() -> list[Sentence]:
 
 
 def any_sentence(
-    rng: np.random.Generator, patterns: str = 'train', words: str = 'train'
+    rng: np.random.Generator,
+    patterns: str = 'train',
+    words: str = 'train',
+    more: Mapping[tuple[str, ...], Sequence[str]] | None = None,
 ) -> Sentence:
-    """Return a sentence of any kind, in the shares that a reader of commands learns from."""
-    speaker = Speaker(rng, patterns, words)
+    """
+    Return a sentence of any kind, in the shares that a reader of commands learns from.
+
+    The rest is as for a ``Speaker``.
+    """
+    speaker = Speaker(rng, patterns, words, more)
     share = rng.random()
     if share < 0.2:
         return speaker.unrelated()

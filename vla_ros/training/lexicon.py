@@ -3,8 +3,9 @@ What a dictionary and a survey know of colours and shapes, for words that traini
 
 Read from the files of Princeton WordNet 3 (Miller 1995; the folder ``dict`` of its distribution,
 or ``/usr/share/wordnet`` of Debian's package wordnet-base). A word gets the colour or shape that
-its definition, its synonyms or what it is a kind of speak of most, earlier senses first. Of
-colours, a survey of what people call them knows better (``colour_names.py``).
+its definition, its synonyms or what it is a kind of speak of most: earlier senses first for
+colours, the commonest alone for shapes. Of colours, a survey of what people call them knows better
+(``colour_names.py``).
 """
 
 from __future__ import annotations
@@ -17,16 +18,21 @@ import re
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.lexicon import Lexicon
-from vla_ros.sim.scene import SHAPES
+from vla_ros.sim.scene import COLOURS, SHAPES
 from vla_ros.training.colour_names import survey_colours
-from vla_ros.training.grammar import single_words, vocabulary
+from vla_ros.training.grammar import (
+    OTHER,
+    single_words,
+    vocabulary,
+    words_of_colours,
+)
 
 #: Words of definitions by what they tell. Other colours count too: brown is not orange.
 _COLOURS = {
     **{name: name for name in ('red', 'green', 'blue', 'yellow', 'purple', 'orange')},
     **{'violet': 'purple', 'golden': 'yellow', 'scarlet': 'red', 'emerald': 'green'},
-    **dict.fromkeys(('brown', 'pink', 'white', 'black', 'gray', 'grey', 'silvery'), 'other'),
-    **dict.fromkeys(('tan', 'beige', 'cream'), 'other'),
+    **dict.fromkeys(('brown', 'pink', 'white', 'black', 'gray', 'grey', 'silvery'), OTHER),
+    **dict.fromkeys(('tan', 'beige', 'cream'), OTHER),
 }
 _SHAPES = {
     **dict.fromkeys(('ball', 'sphere', 'spherical', 'globe', 'globular'), 'ball'),
@@ -39,6 +45,8 @@ _COLOURED = (*_THINGS, '27')  # and substances, as minerals
 #: A synonym tells more than a word of the definition, what is said later tells less, and the
 #: runner-up must stay behind.
 _SYNONYM, _LATER, _CLEAR = 3.0, 0.5, 0.6
+_ALIKE = ('or', 'and', 'to')
+_ENDING = ' (coloured|colored)'
 
 
 @dataclass(frozen=True)
@@ -62,12 +70,16 @@ def read_lexicon(wordnet: Path) -> Lexicon:
     colours: dict[str, str] = {}
     things: dict[str, str] = {}
     shapes: dict[str, str] = {}
-    known = vocabulary()
+    said = words_of_colours()
+    known = vocabulary() - said.keys()
+    # Training says these without the plain name of the colour.
+    alone = {word for c in COLOURS for word in single_words('colours', c, ending=_ENDING)}
+    taught = {word: said[word] for word in alone & said.keys()}
     shape_words = {
         word: shape for shape in SHAPES for word in single_words('shapes', shape)
     } | _SHAPES
     survey = survey_colours(_COLOURS, _CLEAR)
-    for word in sorted({*noun_index, *adjective_index, *survey}):
+    for word in sorted({*noun_index, *adjective_index, *survey, *taught}):
         if not re.fullmatch('[a-z]{3,}', word) or word in known:
             continue
         as_noun = [nouns[key] for key in noun_index.get(word, ())]
@@ -77,20 +89,20 @@ def read_lexicon(wordnet: Path) -> Lexicon:
         named = [s for s in as_adjective if 'color' in s.definition] + [
             s for s in as_noun if _is_colour(s, nouns)
         ]
-        colour = survey.get(word) or _told(_COLOURS, word, named, senses)
-        if named or not as_noun:
-            _note(colours, word, colour)
-        else:
-            _note(things, word, colour or _told(_COLOURS, word, coloured, {}))
-        if shape := _told(_SHAPES, word, in_file, nouns, shape_words):
+        defined = _told(_COLOURS, word, named, senses)
+        if (surveyed := survey.get(word)) == OTHER and defined:
+            surveyed = defined  # mauve is no colour of the table, and most of all a purple
+        colour = taught.get(word) or surveyed or defined
+        is_name = bool(named) or not as_noun
+        if not is_name:
+            colour = colour or _told(_COLOURS, word, coloured, {})
+        if colour not in (None, OTHER):
+            # What training says of a word counts for more than what others say.
+            (colours if is_name else things)[word] = said.get(word, colour)
+        if shape := _told(_SHAPES, word, in_file[:1], nouns, shape_words):
             shapes[word] = shape
     zone_words = single_words('zones')
     return Lexicon(colours, things, shapes, tuple(sorted({*shape_words, *zone_words})))
-
-
-def _note(found: dict[str, str], word: str, colour: str | None) -> None:
-    if colour not in (None, 'other'):
-        found[word] = colour
 
 
 def _told(
@@ -119,10 +131,15 @@ def _told(
                 _SYNONYM,
             ),
         ]:
-            for one in said:
-                if one in telling:
-                    scores[telling[one]] += worth * weight  # type: ignore[assignment]
-                    worth *= _LATER
+            told = 0.0
+            for i, one in enumerate(said):
+                if one not in telling:
+                    continue
+                # Red or blue is both alike; red or brown is red, for nothing here is brown.
+                before = telling.get(said[i - 2], OTHER) if said[i - 1] in _ALIKE else OTHER
+                if OTHER in (before, telling[one]):
+                    told = told * _LATER or worth
+                scores[telling[one]] += told * weight  # type: ignore[assignment]
     (best, score), (_, second) = [*scores.most_common(2), ('', 0), ('', 0)][:2]
     return best if score > 0 and second <= _CLEAR * score else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 import os
 from pathlib import Path
@@ -11,78 +10,33 @@ import subprocess
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vla_ros.evaluation.curves import draw_curves
-from vla_ros.interfaces import (
-    BASE_FRAME,
-    CameraModel,
-    GRIPPER_CHANNEL,
-    POSE_CHANNELS,
-    STATE_CHANNELS,
-)
+from vla_ros.interfaces import BASE_FRAME, GRIPPER_CHANNEL, POSE_CHANNELS, STATE_CHANNELS
+from vla_ros.models.contract import PolicyModule
 from vla_ros.models.export import export_policy
-from vla_ros.models.policies.keypoint import IMAGE_MEAN, IMAGE_STD, KeypointPolicy
 from vla_ros.models.registry import build_policy, PolicySpec
-from vla_ros.pipeline.manifest import (
-    Camera,
-    Channel,
-    Normalisation,
-    PolicyManifest,
-    TextEncoderPin,
-)
+from vla_ros.pipeline.manifest import Camera, Channel, PolicyManifest, TextEncoderPin
 from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.sim.environment import WORKSPACE_MAX, WORKSPACE_MIN
 from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import COLOURS, Look, SHAPES
-from vla_ros.training.augment import augment, augment_text, recolour
-from vla_ros.training.batches import Batch, Batches, TASKS
-from vla_ros.training.calibration import calibrate
+from vla_ros.training.batches import Batches, TASKS
 from vla_ros.training.collection import collect, load_frames
 from vla_ros.training.config import save_config, TrainConfig
 from vla_ros.training.corrections import PolicyActor
-from vla_ros.training.losses import keypoint_losses, reading_losses, shape_losses
 from vla_ros.training.parallel import run_ranks
-from vla_ros.training.sentences import (
-    encode_sentences,
-    new_sentences,
-    sentence_bank,
-    SentenceBatch,
-)
-from vla_ros.training.trainer import bfloat16_is_faster, Trainer
+from vla_ros.training.recipes import recipe_for
+from vla_ros.training.recipes.recipe import Lesson, Recipe
+from vla_ros.training.sentences import sentence_bank
+from vla_ros.training.trainer import Trainer
 
-#: What thresholds are set on: other sentences, batches of frames, and other scenes.
-_SENTENCES, _STEPS, _VALIDATION_SEED = 3000, 50, 1000
+#: Of the scenes that a trained policy is made ready with, beside that of the training.
+_VALIDATION_SEED = 1000
 
 _FRAMES_PER_RANK = 32
-#: One in so many pictures is seen in other colours as well.
-_RECOLOURED = 4
 
 _UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
-
-
-@dataclass(frozen=True, eq=False)
-class _Objective:
-    """The losses of the keypoint policy on augmented pictures and words."""
-
-    policy: KeypointPolicy
-    camera: CameraModel
-    random: torch.Generator
-    mixed: bool
-
-    def __call__(self, batch: tuple[Batch, SentenceBatch]) -> dict[str, Tensor]:
-        frames, sentences = batch
-        text, mask = augment_text(sentences.text, sentences.text_mask, self.random)
-        image = augment(frames.image, self.random)
-        recoloured = recolour(image[: len(image) // _RECOLOURED], self.random)
-        with torch.autocast('cpu', torch.bfloat16, enabled=self.mixed):
-            seen = self.policy.see(image)
-            shapes = self.policy.see(recoloured)
-        return {
-            **keypoint_losses(self.policy, frames, seen, self.camera),
-            **shape_losses(self.policy, frames, shapes, self.camera),
-            **reading_losses(self.policy.reader(text, mask), sentences),
-        }
 
 
 def policy_spec(config: TrainConfig, text_width: int) -> PolicySpec:
@@ -134,16 +88,15 @@ def train(config: TrainConfig, folder: Path, name: str, workers: int) -> Path:
                 workers,
                 partial(PolicyActor, policy_path),
             )
-    calibration = _calibration(config, folder, workers)
-    _export(config, folder, bank.tokens.shape[1], policy_path, name, shards, calibration)
+    prepare = partial(
+        recipe_for(config.policy).prepare, unseen=lambda: _unseen(config, folder, workers)
+    )
+    _export(config, folder, bank.tokens.shape[1], policy_path, name, shards, prepare)
     return policy_path
 
 
-def _calibration(
-    config: TrainConfig, folder: Path, workers: int
-) -> Callable[[KeypointPolicy], None]:
-    """Return what sets a policy's thresholds, on phrasings and scenes not trained on."""
-    bank = encode_sentences(new_sentences(_SENTENCES, config.seed + 1), workers)
+def _unseen(config: TrainConfig, folder: Path, workers: int) -> Batches:
+    """Return frames of scenes that were not trained on."""
     shards = collect(
         folder / 'validation',
         config.demonstrations,
@@ -151,46 +104,45 @@ def _calibration(
         config.seed + _VALIDATION_SEED,
         workers,
     )
-    batches = Batches(load_frames(shards, config.demonstrations), config.batch, config.seed)
-    return partial(calibrate, bank=bank, batches=batches, steps=_STEPS)
+    frames = load_frames(shards, config.demonstrations)
+    return Batches(frames, config.batch, config.seed)
 
 
 def _steps(
     rank: int, ranks: int, config: TrainConfig, folder: Path, paths: list[Path], until_step: int
 ) -> None:
     """Go on from the checkpoint up to a step, as one of several processes."""
-    trainer, objective = _trainer(config, folder, load_text_encoder().width, rank)
+    trainer, recipe = _trainer(config, folder, load_text_encoder().width, rank)
     if trainer.step >= until_step:
         return
     bank = sentence_bank(folder, config.sentences, config.seed, ranks)
     batches = Batches(load_frames(paths, config.demonstrations), config.batch, config.seed)
+    choose, share = recipe.chooser(bank), slice(rank, None, ranks)
 
-    def batch_at(step: int) -> tuple[Batch, SentenceBatch]:
+    def lesson_at(step: int) -> Lesson:
         # What is random in a step depends on the seed and the step alone.
-        objective.random.manual_seed(config.seed + ranks * step + rank)
+        recipe.random.manual_seed(config.seed + ranks * step + rank)
         torch.manual_seed(config.seed + ranks * step + rank)
-        rows = np.random.default_rng((config.seed, step, 1)).integers(
-            len(bank), size=config.batch.sentences
-        )
-        return batches.batch(step, rank, ranks), bank.batch(rows[rank::ranks])
+        frames = batches.batch(step, rank, ranks)
+        rows = choose(frames, np.random.default_rng((config.seed, step, 1)), share)
+        return Lesson(frames, bank.batch(rows))
 
-    trainer.run(batch_at, until_step)
+    trainer.run(lesson_at, until_step)
 
 
 def _trainer(
     config: TrainConfig, folder: Path, text_width: int, rank: int = 0
-) -> tuple[Trainer, _Objective]:
+) -> tuple[Trainer, Recipe]:
     """Return the trainer where its checkpoint left off, at the start without one."""
     torch.manual_seed(config.seed)  # every process starts from the same weights
     spec = policy_spec(config, text_width)
     policy = build_policy(config.policy, spec, config.options)
-    assert isinstance(policy, KeypointPolicy)
     policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = _Objective(policy, spec.camera, torch.Generator(), bfloat16_is_faster())
+    recipe = recipe_for(config.policy)(policy, spec, config)
     weights = dict(config.loss_weights)
-    trainer = Trainer(policy, objective, weights, config.trainer, folder, rank)
+    trainer = Trainer(policy, recipe, weights, config.trainer, folder, rank)
     trainer.resume()
-    return trainer, objective
+    return trainer, recipe
 
 
 def _export(
@@ -200,23 +152,19 @@ def _export(
     path: Path,
     name: str,
     shards: list[Path],
-    prepare: Callable[[KeypointPolicy], None] = lambda policy: None,
+    prepare: Callable[[PolicyModule], None] = lambda policy: None,
 ) -> PolicyManifest:
     """Write the policy of the checkpoint, as ``prepare`` leaves it, and its manifest."""
     policy = _trainer(config, folder, text_width)[0].average
-    assert isinstance(policy, KeypointPolicy)
+    assert isinstance(policy, PolicyModule)
     prepare(policy)
     encoder = load_text_encoder()
     made = config.demonstrations
     frames = sum(len(shard) for shard in load_frames(shards, made))
-    grid = made.image_size // KeypointPolicy.stride
+    traits = policy.traits()
     manifest = {
         'name': name,
-        'cameras': (
-            Camera(
-                'front', made.image_size, made.image_size, Normalisation(IMAGE_MEAN, IMAGE_STD)
-            ),
-        ),
+        'cameras': (Camera('front', made.image_size, made.image_size, traits.normalisation),),
         'text_encoder': TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS),
         'state_channels': _channels(STATE_CHANNELS),
         'action_channels': _channels((*POSE_CHANNELS, GRIPPER_CHANNEL)),
@@ -224,8 +172,8 @@ def _export(
         'absolute': True,
         'dt_s': made.dt_s,
         'horizon': made.horizon,
-        'grid': (grid, grid),
-        'attention': 'cross_attention',
+        'grid': traits.grid,
+        'attention': traits.attention,
         'tasks': TASKS,
         'training_data': (
             f'{frames} frames of the scripted expert and its corrections in the simulator, '

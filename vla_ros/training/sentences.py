@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass
 import hashlib
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from vla_ros.paths import lexicon_path
+from vla_ros.pipeline.lexicon import Lexicon, read_lexicon_file
 from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.training.grammar import (
     any_sentence,
@@ -24,6 +27,7 @@ from vla_ros.training.grammar import (
     MEANT_TASKS,
     MEANT_ZONES,
     Sentence,
+    vocabulary,
 )
 
 _CLASSES = (MEANT_TASKS, MEANT_COLOURS, MEANT_SHAPES, MEANT_ZONES)
@@ -80,22 +84,62 @@ def new_sentences(count: int, seed: int) -> list[Sentence]:
     return [any_sentence(rng) for _ in range(count)]
 
 
-def make_sentences(count: int, seed: int) -> list[Sentence]:
-    """Return ``count`` sentences to train on: all plain ones, then any."""
-    return [*every_plain_sentence(), *new_sentences(count, seed)][:count]
+def make_sentences(count: int, seed: int) -> tuple[list[Sentence], list[Sentence]]:
+    """
+    Return ``count`` sentences to train on.
+
+    Of the first half, all plain ones and then any, rare words are looked up, as they are when the
+    policy runs. The other half is read as it is said, with words of the lexicon among it: so the
+    reader learns what rare words are like, for those that no lexicon has.
+    """
+    looked_up = count - count // 2
+    rng = np.random.default_rng((seed, 1))
+    more = lexicon_words(read_lexicon_file(lexicon_path()))
+    return (
+        [*every_plain_sentence(), *new_sentences(looked_up, seed)][:looked_up],
+        [any_sentence(rng, more=more) for _ in range(count // 2)],
+    )
 
 
-def encode_sentences(sentences: list[Sentence], workers: int) -> SentenceBank:
-    """Return the bank of ``sentences``, encoded by so many processes."""
-    texts = [sentence.text for sentence in sentences]
-    jobs = [texts[i : i + _PER_JOB] for i in range(0, len(texts), _PER_JOB)]
+def lexicon_words(lexicon: Lexicon) -> dict[tuple[str, ...], list[str]]:
+    """
+    Return what a lexicon says for each colour and shape, by the keys of the language's rules.
+
+    Words of validation and test are left out, for they are to be new to the reader.
+    """
+    kept = vocabulary('validation') | vocabulary('test')
+    words: dict[tuple[str, ...], list[str]] = {}
+    for known, part, endings in (
+        (lexicon.colours, 'colours', ('',)),
+        (lexicon.things, 'colours', ('', ' coloured', ' colored')),
+        (lexicon.shapes, 'shapes', ('',)),
+    ):
+        for word, meant in known.items():
+            if word not in kept:
+                words.setdefault((part, meant), []).extend(word + end for end in endings)
+    return words
+
+
+def encode_sentences(
+    sentences: list[Sentence], workers: int, as_said: Sequence[Sentence] = ()
+) -> SentenceBank:
+    """Return the bank of ``sentences``, rare words looked up, and of others as they are said."""
+    jobs = [
+        ([sentence.text for sentence in some[i : i + _PER_JOB]], look_up)
+        for some, look_up in ((sentences, True), (as_said, False))
+        for i in range(0, len(some), _PER_JOB)
+    ]
     context = multiprocessing.get_context('spawn')  # fork does not go with threads of torch
     with ProcessPoolExecutor(min(workers, len(jobs)), context) as pool:
-        bar = tqdm(pool.map(_encode, jobs), total=len(jobs), desc='sentences', unit='job')
+        done = pool.map(_encode, *zip(*jobs, strict=True))
+        bar = tqdm(done, total=len(jobs), desc='sentences', unit='job')
         tokens = [features for job in bar for features in job]
     lengths = np.array([len(features) for features in tokens])
     return SentenceBank(
-        np.concatenate(tokens), np.cumsum(lengths) - lengths, lengths, _classes(sentences)
+        np.concatenate(tokens),
+        np.cumsum(lengths) - lengths,
+        lengths,
+        _classes([*sentences, *as_said]),
     )
 
 
@@ -105,11 +149,12 @@ def sentence_bank(folder: Path, count: int, seed: int, workers: int) -> Sentence
 
     They are encoded if they, or the text encoder, are not those that were kept.
     """
-    sentences = make_sentences(count, seed)
+    looked_up, as_said = make_sentences(count, seed)
+    sentences = [*looked_up, *as_said]
     texts = '\n'.join([load_text_encoder().sha256, *(s.text for s in sentences)])
     path = folder / f'sentences-{hashlib.sha256(texts.encode()).hexdigest()[:12]}.npz'
     if not path.exists():
-        bank = encode_sentences(sentences, workers)
+        bank = encode_sentences(looked_up, workers, as_said)
         partial = path.with_suffix('.partial')
         with partial.open('wb') as file:
             np.savez(file, tokens=bank.tokens, lengths=bank.lengths)
@@ -121,9 +166,9 @@ def sentence_bank(folder: Path, count: int, seed: int, workers: int) -> Sentence
         )
 
 
-def _encode(texts: list[str]) -> list[NDArray[np.float16]]:
+def _encode(texts: list[str], look_up: bool) -> list[NDArray[np.float16]]:
     encoder = load_text_encoder()
-    return [features.astype(np.float16) for features in encoder.encode_all(texts)]
+    return [features.astype(np.float16) for features in encoder.encode_all(texts, look_up)]
 
 
 def _classes(sentences: list[Sentence]) -> NDArray[np.int64]:

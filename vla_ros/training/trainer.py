@@ -20,6 +20,7 @@ import torch
 from torch import nn, Tensor
 from tqdm import tqdm
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.training.parallel import average_gradients
 
 #: Returns the losses of a batch by name.
@@ -135,6 +136,8 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group['lr'] = self.learning_rate(self.step)
         losses = self._objective(batch)
+        if missing := losses.keys() - self._weights.keys():
+            raise ConfigurationError(f'loss_weights has none for {", ".join(sorted(missing))}')
         total = torch.stack([self._weights[name] * loss for name, loss in losses.items()]).sum()
         self._optimiser.zero_grad()
         total.backward()

@@ -8,31 +8,33 @@ The tabletop policy: words find things in the picture, and the hand goes where t
    between the seen and the measured hand tells how far the camera is off.
 4. The waypoint is a mixture of the object's, the zone's and the hand's place plus a small offset,
    so the hand goes to what is attended. The chunk is the straight move there.
-5. It refuses what is no task, what is not clear and what is not in the picture.
+5. What is meant depends on what is in the picture as well: ``models.grounding``. It refuses what
+   is no task, what is not clear and what is not there.
 """
 
 from dataclasses import dataclass
 import math
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import nn, Tensor
 
-from vla_ros.interfaces import CameraModel, REFUSALS
-from vla_ros.models.contract import PolicyOutput
+from vla_ros.interfaces import REFUSALS
+from vla_ros.models.contract import PolicyModule, PolicyOutput, Traits
+from vla_ros.models.grounding import ground, Grounded
 from vla_ros.models.layers.film import FilmMlp
 from vla_ros.models.layers.pointing import neighbours, point_at
 from vla_ros.models.layers.straight_move import StraightMove, tool_yaw
+from vla_ros.models.meaning import Meaning
 from vla_ros.models.registry import PolicySpec, register_policy
-from vla_ros.models.text.reader import Reader, Reading
+from vla_ros.models.text.reader import Reader
+from vla_ros.models.vision.cells import (
+    cells_on_table,
+    NORMALISATION,
+    normalised,
+    OBJECT_PLANE_M,
+)
 from vla_ros.models.vision.conv_map import ConvMap
-
-#: RGB in 0..1 is normalised to -1..1.
-IMAGE_MEAN = (0.5, 0.5, 0.5)
-IMAGE_STD = (0.5, 0.5, 0.5)
-#: Height of the plane that objects are measured on: that of their centres.
-OBJECT_PLANE_M = 0.022
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,6 @@ class KeypointConfig:
     heads: int = 4
     key_width: int = 32
     hidden: int = 256
-
-
-class Meaning(NamedTuple):
-    """
-    What to do, for each of b commands, int64: -1 where a colour, shape or zone is left open.
-
-    ``task`` is 0 for none, else 1 + its place among the tasks that are no refusals.
-    """
-
-    task: Tensor
-    colour: Tensor
-    shape: Tensor
-    zone: Tensor
 
 
 class Seen(NamedTuple):
@@ -98,27 +87,10 @@ class Decision(NamedTuple):
     hand_point: Tensor
 
 
-def cell_pixels(camera: CameraModel, stride: int) -> np.ndarray:
-    """Return (c, 2): the pixel (u, v) in the middle of each cell, row by row."""
-    u = np.arange(camera.width // stride) * stride + (stride - 1) / 2.0
-    v = np.arange(camera.height // stride) * stride + (stride - 1) / 2.0
-    return np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)
-
-
-def _cells_on_table(camera: CameraModel, stride: int, height_m: float) -> Tensor:
-    xy = camera.on_plane(cell_pixels(camera, stride), height_m)[:, :2]
-    # Cells above the horizon see no table; far away is near enough.
-    return torch.from_numpy(np.nan_to_num(np.clip(xy, -1.5, 1.5), nan=-1.5)).float()
-
-
 @register_policy('keypoint', KeypointConfig)
-class KeypointPolicy(nn.Module):
+class KeypointPolicy(PolicyModule):
     """See the module; scriptable, under the policy contract."""
 
-    #: Pixels of the image by cell of the attention, each way.
-    stride = ConvMap.stride
-
-    min_certainty: Tensor
     min_presence: Tensor
     names_zone: Tensor
     near: Tensor
@@ -144,14 +116,13 @@ class KeypointPolicy(nn.Module):
         # Beside the real ones, colours and shapes can be left open or be others, zones others.
         classes = (1 + self.kinds, spec.colours + 2, spec.shapes + 2, spec.colours + 1)
         self.reader = Reader(spec.text_width, classes, config.text_width, config.heads)
-        # Below these probabilities the command is refused as unclear, or what it names as absent.
-        self.register_buffer('min_certainty', torch.tensor(0.5))
+        # What looks as if it were there with this probability counts as there by a half.
         self.register_buffer('min_presence', torch.tensor(0.5))
 
         self.vision = ConvMap(width)
         self.rows = camera.height // ConvMap.stride
         self.columns = camera.width // ConvMap.stride
-        object_xy = _cells_on_table(camera, ConvMap.stride, OBJECT_PLANE_M)
+        object_xy = cells_on_table(camera, ConvMap.stride, OBJECT_PLANE_M)
         self.place = nn.Sequential(nn.Linear(width + 2, width), nn.ReLU())
 
         # Colour, shape and zone each ask the map with a key of their own; the hand needs none.
@@ -162,8 +133,8 @@ class KeypointPolicy(nn.Module):
         self.to_map = nn.Linear(width, 3 * config.key_width + 6 + 1)
         # Whether something is there follows from the scores alone: features would tell new pairs
         # of colour and shape from those seen together before.
-        self.object_there = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 1))
-        self.zone_there = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.object_there = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.zone_there = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 1))
         self.trust = nn.Parameter(torch.tensor(0.5))
 
         self.shrink = nn.Linear(3 * width, 128)
@@ -172,7 +143,7 @@ class KeypointPolicy(nn.Module):
         self.register_buffer('near', neighbours(self.rows, self.columns, reach=2), False)
         names_zone = torch.tensor([0.0, *(float(task in spec.zone_tasks) for task in acting)])
         self.register_buffer('names_zone', names_zone, False)
-        zone_xy = _cells_on_table(camera, ConvMap.stride, 0.0)
+        zone_xy = cells_on_table(camera, ConvMap.stride, 0.0)
         self.register_buffer('xy', torch.stack([object_xy, zone_xy, object_xy], dim=1), False)
         self.register_buffer(
             'camera_position', torch.from_numpy(camera.base_from_camera.position).float(), False
@@ -184,13 +155,14 @@ class KeypointPolicy(nn.Module):
         self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
     ) -> PolicyOutput:
         """Return what the contract says; see ``vla_ros.models.contract``."""
-        reading = self.reader(text, text_mask)
-        meaning = self.meant(reading)
-        decision = self.decide(self.see(image), meaning, state)
+        reading, seen = self.reader(text, text_mask), self.see(image)
+        things, zones = self.there(seen)
+        grounded = ground(reading, things, zones, self.names_zone)
+        decision = self.decide(seen, grounded.meaning, state)
         gripper = torch.sigmoid(6.0 * decision.gripper_logit)  # a wish is open or closed
         actions = self.move(state, decision.position, decision.yaw, gripper)
         done = torch.sigmoid(decision.termination_logit)
-        names_zone = self.names_zone[meaning.task]  # (b,)
+        names_zone = self.names_zone[grounded.meaning.task]  # (b,)
         words = reading.words
         object_words = 0.5 * (words[:, 1] + words[:, 2])  # (b, n)
         zone_words = names_zone[:, None] * words[:, 3]
@@ -201,51 +173,42 @@ class KeypointPolicy(nn.Module):
         return PolicyOutput(
             actions,
             done[:, None].expand(-1, actions.shape[1]),
-            self._task_logits(reading, decision, names_zone),
+            self._task_logits(reading.task, grounded),
             attention.view(attention.shape[0], -1, self.rows, self.columns),
         )
 
-    def meant(self, reading: Reading) -> Meaning:
-        """Return the likeliest meaning (b,), taking it that the words name things of the table."""
-        colour = reading.colour[:, : self.colours + 1].argmax(dim=-1)
-        shape = reading.shape[:, : self.shapes + 1].argmax(dim=-1)
-        return Meaning(
-            reading.task.argmax(dim=-1),
-            torch.where(colour == self.colours, -1, colour),
-            torch.where(shape == self.shapes, -1, shape),
-            reading.zone[:, : self.colours].argmax(dim=-1),
+    def traits(self) -> Traits:
+        return Traits((self.rows, self.columns), 'cross_attention', NORMALISATION)
+
+    def there(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """
+        Return (f, colours + 1, shapes + 1) and (f, colours): how probably it is there.
+
+        The last colour and the last shape are any.
+        """
+        f = seen.cells.shape[0]
+        any_key = torch.zeros_like(self.colour_keys[:1])
+        colour = self._scores(seen, 0, torch.cat([self.colour_keys, any_key]).repeat(f, 1))
+        shape = self._scores(seen, 1, torch.cat([self.shape_keys, any_key]).repeat(f, 1))
+        zone = self._scores(seen, 2, self.zone_keys.repeat(f, 1))
+        things = self._object_there(colour[:, :, None], shape[:, None])
+        return (
+            _beyond(torch.sigmoid(things), self.min_presence),
+            _beyond(torch.sigmoid(self._zone_there(zone)), self.min_presence),
         )
 
-    def certainty(self, reading: Reading, names_zone: Tensor) -> Tensor:
-        """Return (b,): the probability that the words mean what ``meant`` takes them to mean."""
-        colour = reading.colour.softmax(dim=-1)[:, : self.colours + 1]
-        shape = reading.shape.softmax(dim=-1)[:, : self.shapes + 1]
-        zone = reading.zone.softmax(dim=-1)[:, : self.colours].amax(dim=-1)
-        # With both colour and shape left open, nobody knows what is meant.
-        open_both = colour[:, -1] * shape[:, -1]
-        thing = colour.amax(dim=-1) * shape.amax(dim=-1) * (1.0 - open_both)
-        return thing * (1.0 - names_zone + names_zone * zone)
-
-    def presence(self, decision: Decision, names_zone: Tensor) -> Tensor:
-        """Return (b,): the probability that what the command names is in the picture."""
-        zone = torch.sigmoid(decision.zone_there_logit)
-        there = torch.sigmoid(decision.object_there_logit)
-        return there * (1.0 - names_zone + names_zone * zone)
-
-    def _task_logits(self, reading: Reading, decision: Decision, names_zone: Tensor) -> Tensor:
+    def _task_logits(self, task_logits: Tensor, grounded: Grounded) -> Tensor:
         """Return (b, 3 + kinds) log probabilities: none, unclear, absent, then the tasks."""
-        task = torch.softmax(reading.task, dim=-1)
-        clear = _beyond(self.certainty(reading, names_zone), self.min_certainty)
-        there = _beyond(self.presence(decision, names_zone), self.min_presence)
-        acting = 1.0 - task[:, :1]
-        refused = torch.stack([1.0 - clear, clear * (1.0 - there)], dim=-1) * acting
-        tasks = (clear * there)[:, None] * task[:, 1:]
-        return torch.cat([task[:, :1], refused, tasks], dim=-1).clamp(min=1e-7).log()
+        task = torch.softmax(task_logits, dim=-1)
+        refused = (1.0 - task[:, 0]) * (1.0 - grounded.meant)
+        unclear, absent = refused * (1.0 - grounded.clear), refused * grounded.clear
+        tasks = grounded.meant[:, None] * task[:, 1:]
+        logits = torch.cat([task[:, :1], torch.stack([unclear, absent], dim=-1), tasks], dim=-1)
+        return logits.clamp(min=1e-7).log()
 
     def see(self, image: Tensor) -> Seen:
         """Return what is in images (f, 1, 3, h, w) uint8."""
-        pixels = (image[:, 0].float() / 255.0 - 0.5) / 0.5
-        cells = self.vision(pixels).flatten(2).transpose(1, 2)  # (f, c, width)
+        cells = self.vision(normalised(image)).flatten(2).transpose(1, 2)  # (f, c, width)
         where = self.xy[:, 0].to(cells.dtype).expand(cells.shape[0], -1, -1)
         cells = self.place(torch.cat([cells, where], dim=-1))
         maps = self.to_map(cells).float()
@@ -275,23 +238,6 @@ class KeypointPolicy(nn.Module):
         hand_attention, hand_seen, hand_features = point_at(
             seen.hand.transpose(1, 2).expand(-1, b // f, -1), seen.xy[:, :, 2], cells, near
         )
-        object_evidence = torch.stack(
-            [
-                (object_attention * colour_scores.flatten(0, 1)).sum(dim=-1),
-                (object_attention * shape_scores.flatten(0, 1)).sum(dim=-1),
-                object_attention.amax(dim=-1),
-            ],
-            dim=-1,
-        )
-        zone_evidence = torch.stack(
-            [
-                (zone_attention * zone_scores.flatten(0, 1)).sum(dim=-1),
-                zone_attention.amax(dim=-1),
-            ],
-            dim=-1,
-        )
-        object_there = self.object_there(object_evidence)
-        zone_there = self.zone_there(zone_evidence)
         own = state[:, :3]
         camera_error = hand_seen - self._ground_behind(own)
         object_point = object_seen - self.trust * camera_error
@@ -320,8 +266,8 @@ class KeypointPolicy(nn.Module):
             yaw_vector=out[:, 8:10],
             gripper_logit=out[:, 10],
             termination_logit=out[:, 11],
-            object_there_logit=object_there.squeeze(-1),
-            zone_there_logit=zone_there.squeeze(-1),
+            object_there_logit=self._object_there(colour_scores, shape_scores).flatten(),
+            zone_there_logit=self._zone_there(zone_scores).flatten(),
             object_attention=object_attention,
             zone_attention=zone_attention,
             hand_attention=hand_attention,
@@ -329,6 +275,27 @@ class KeypointPolicy(nn.Module):
             zone_point=zone_seen,
             hand_point=hand_seen,
         )
+
+    def _object_there(self, colour: Tensor, shape: Tensor) -> Tensor:
+        """Return the logit (...) that a thing is there, by the scores (..., c) of its parts."""
+        scores = colour + shape
+        attention = scores.softmax(dim=-1)
+        evidence = [
+            (attention * colour).sum(dim=-1),
+            (attention * shape).sum(dim=-1),
+            attention.amax(dim=-1),
+            scores.logsumexp(dim=-1),
+        ]
+        return self.object_there(torch.stack(evidence, dim=-1)).squeeze(-1)
+
+    def _zone_there(self, scores: Tensor) -> Tensor:
+        attention = scores.softmax(dim=-1)
+        evidence = [
+            (attention * scores).sum(dim=-1),
+            attention.amax(dim=-1),
+            scores.logsumexp(dim=-1),
+        ]
+        return self.zone_there(torch.stack(evidence, dim=-1)).squeeze(-1)
 
     def part_scores(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """Return (f, colours, c) and (f, shapes, c): how much each cell looks like which."""
