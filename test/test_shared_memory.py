@@ -1,18 +1,31 @@
 """Leftovers of killed participants."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import fcntl
+import os
 from pathlib import Path
 import subprocess
 import sys
 
-from vla_ros.shared_memory import remove_leftovers
+from vla_ros.shared_memory import remove_leftovers, remove_stale_locks
 
 SEGMENT = 'fastrtps_0123456789abcdef'
+PORT = 'fastrtps_port7411'
 
 
 def make(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).write_text('')
+        os.utime(folder / name, (0, 0))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """As a living owner does."""
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def names(folder: Path) -> list[str]:
@@ -28,10 +41,30 @@ def test_files_of_the_dead_are_removed(tmp_path: Path):
 
 def test_files_of_the_living_stay(tmp_path: Path):
     make(tmp_path, SEGMENT, f'{SEGMENT}_el')
-    with (tmp_path / f'{SEGMENT}_el').open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    with locked(tmp_path / f'{SEGMENT}_el'):
         assert remove_leftovers(tmp_path) == 0
     assert names(tmp_path) == [SEGMENT, f'{SEGMENT}_el']
+
+
+def test_a_segment_that_is_being_made_stays(tmp_path: Path):
+    make(tmp_path, SEGMENT, f'{SEGMENT}_el')
+    os.utime(tmp_path / f'{SEGMENT}_el')  # its owner locks it next
+    assert remove_leftovers(tmp_path) == 0
+    assert names(tmp_path) == [SEGMENT, f'{SEGMENT}_el']
+
+
+def test_a_free_lock_beside_a_living_port_goes_alone(tmp_path: Path):
+    for remove in (remove_leftovers, remove_stale_locks):
+        make(tmp_path, PORT, f'{PORT}_el', f'{PORT}_sl', f'sem.{PORT}_mutex')
+        with locked(tmp_path / f'{PORT}_el'):
+            remove(tmp_path)
+        assert names(tmp_path) == [PORT, f'{PORT}_el', f'sem.{PORT}_mutex']
+
+
+def test_two_free_locks_are_of_a_dead_port_which_fast_dds_replaces_itself(tmp_path: Path):
+    make(tmp_path, PORT, f'{PORT}_el', f'{PORT}_sl')
+    remove_stale_locks(tmp_path)
+    assert names(tmp_path) == [PORT, f'{PORT}_el', f'{PORT}_sl']
 
 
 def test_a_port_that_nobody_reads_or_writes_is_removed(tmp_path: Path):
@@ -41,8 +74,9 @@ def test_a_port_that_nobody_reads_or_writes_is_removed(tmp_path: Path):
 
 
 def test_a_port_that_another_process_has_open_stays(tmp_path: Path):
-    port = tmp_path / 'fastrtps_port7411'
+    port = tmp_path / PORT
     port.write_bytes(bytes(4096))
+    make(tmp_path, f'{PORT}_el')  # its reader is dead, a writer is not
     program = f"""
 import mmap
 with open({str(port)!r}, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
@@ -53,8 +87,9 @@ with open({str(port)!r}, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         assert remove_leftovers(tmp_path) == 0
-    assert port.exists()
+    assert names(tmp_path) == [PORT, f'{PORT}_el']
     assert remove_leftovers(tmp_path) == 1
+    assert names(tmp_path) == []
 
 
 def test_files_of_others_stay(tmp_path: Path):
@@ -65,3 +100,4 @@ def test_files_of_others_stay(tmp_path: Path):
 
 def test_a_system_without_shared_memory_is_left_alone(tmp_path: Path):
     assert remove_leftovers(tmp_path / 'none') == 0
+    remove_stale_locks(tmp_path / 'none')

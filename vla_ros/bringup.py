@@ -47,10 +47,15 @@ class Options:
     params_file: str = option('', 'YAML with parameters, over those in config/')
     policy_path: str = option(
         '',
-        'TorchScript file with its manifest (.json) beside it; empty: the shipped policy',
+        'policy file with its manifest (.json) beside it; empty: the shipped policy',
         graphs=('robot', 'sim'),
     )
     markers: bool = option(True, 'run the marker node', graphs=('robot', 'sim'))
+    inference: bool = option(
+        True,
+        'run the inference node; without, one elsewhere serves this robot (its parameter robots)',
+        graphs=('robot', 'sim'),
+    )
     composed: bool = option(
         False,
         'one process for all between camera and robot: less delay, no isolation',
@@ -73,6 +78,11 @@ class Options:
             )
         for f in fields(self):
             _check_limits(f.name, getattr(self, f.name), f.metadata)
+        if self.composed and not self.inference:
+            raise ConfigurationError(
+                'composed is one process with the inference node in it: choose composed, or no '
+                'inference'
+            )
 
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> Options:
@@ -235,10 +245,11 @@ def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[Nod
         'inference': policy,
     }
     time: dict[str, Value] = {'use_sim_time': True} if clock else {}
+    wanted = {'marker': options.markers, 'inference': options.inference}
     specs = tuple(
         _node(name, options, files, clock, {**special.get(name, {}), **time})
         for name in PIPELINE
-        if options.markers or name != 'marker'
+        if wanted.get(name, True)
     )
     return _composed(specs) if options.composed else specs
 

@@ -2,46 +2,93 @@
 Clearing away the shared memory that killed Fast DDS participants leave behind.
 
 A process that ends in order removes its files itself; one that is killed leaves some tens of MB,
-and its peers, when they end, small ports that nobody reads.
+and its peers, when they end, small ports that nobody reads. One that is killed while it opens a
+port of another leaves a free lock beside it, and whoever opens the port next takes its reader for
+dead: it puts a new file in its place, which nobody reads, and is never heard by that reader.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, ExitStack, suppress
 import fcntl
 import os
 from pathlib import Path
 import re
+import time
 
 _FOLDER = Path('/dev/shm')
-# Fast DDS holds a lock on one file beside each segment and port while its owner lives.
+# Fast DDS holds a lock on one file beside each segment and port while its owner lives. Whoever
+# opens a port tries both files, so for microseconds there is a free one beside a living port.
 _LOCK_FILE = re.compile(r'fast(rtps|dds)_(port\d{1,5}|[0-9a-z]{16})_(el|sl)')
 _PORT_FILE = re.compile(r'fast(rtps|dds)_port\d{1,5}')
+#: A segment's owner that has just made its file may not have locked it yet.
+_NEW_S = 2.0
 
 
 def remove_leftovers(folder: Path = _FOLDER) -> int:
-    """Remove the files of dead owners; return how many segments and ports that were."""
-    if not folder.is_dir():
-        return 0
-    names = {path.name for path in folder.iterdir()}
-    dead = [name for name in names if _LOCK_FILE.fullmatch(name) and _unlocked(folder / name)]
-    leftovers = {name[:-3] for name in dead}
-    unread = {n for n in names if _PORT_FILE.fullmatch(n) and not {f'{n}_el', f'{n}_sl'} & names}
-    if unread:
-        leftovers |= unread - _mapped(folder)
-    for name in (*dead, *leftovers, *(f'sem.{name}_mutex' for name in leftovers)):
-        with suppress(OSError):  # another user's, or gone already
-            (folder / name).unlink()
-    return len(leftovers)
+    """
+    Remove the files of dead owners; return how many segments and ports that were.
+
+    A port goes when none of its locks is held and no process has it in its memory; of a living
+    one the free locks go.
+    """
+    names = _names(folder)
+    locks = {name for name in names if _LOCK_FILE.fullmatch(name)}
+    ports = {name for name in names if _PORT_FILE.fullmatch(name)}
+    with ExitStack() as held:  # to the end, or the files of a new owner would go with the old
+        free = {name for name in locks if held.enter_context(_lock(folder / name))}
+        alive = {_owner(name) for name in locks - free}
+        dead = (ports | {_owner(name) for name in free}) - alive
+        if dead & ports:
+            dead -= ports & _mapped(folder)
+            # Meanwhile a port without a lock may have got a reader.
+            dead -= {_owner(name) for name in _names(folder) - free if _LOCK_FILE.fullmatch(name)}
+        for name in (*dead, *(f'sem.{name}_mutex' for name in dead)):
+            _unlink(folder / name)
+        for name in free:
+            if _owner(name) in dead | alive:
+                _unlink(folder / name)
+    return len(dead)
 
 
-def _unlocked(path: Path) -> bool:
-    try:
-        with path.open('ab') as file:
+def remove_stale_locks(folder: Path = _FOLDER) -> None:
+    """Remove the free locks beside living ports, which would cut the ports' readers off."""
+    names = _names(folder)
+    for port in filter(_PORT_FILE.fullmatch, names):
+        locks = [folder / f'{port}_{kind}' for kind in ('el', 'sl')]
+        if {lock.name for lock in locks} <= names:
+            with _lock(locks[0]) as first, _lock(locks[1]) as second:
+                if first != second:
+                    _unlink(locks[0] if first else locks[1])
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _owner(lock: str) -> str:
+    return lock[:-3]
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):  # another user's, or gone already
+        path.unlink()
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Hold the lock of a dead owner's file; yield whether it is one."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open('rb'))  # not to be made anew if it has just gone
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # its owner lives, or it is another user's
-        return False
-    return True
+            locked, there = os.fstat(file.fileno()), path.stat()
+            is_new = not _PORT_FILE.match(path.name) and time.time() - locked.st_mtime < _NEW_S
+            is_dead = os.path.samestat(locked, there) and not is_new
+        except OSError:  # its owner lives, or it is another user's, or gone
+            is_dead = False
+        yield is_dead
 
 
 def _mapped(folder: Path) -> set[str]:
@@ -50,5 +97,5 @@ def _mapped(folder: Path) -> set[str]:
     for maps in Path('/proc').glob('[0-9]*/maps'):
         if maps.parent.name != str(os.getpid()):  # what this process reads has its lock
             with suppress(OSError):
-                mapped.update(re.findall(rf' {folder}/(\S+)', maps.read_text()))
+                mapped.update(re.findall(rf' {folder}/(\S+)$', maps.read_text(), re.MULTILINE))
     return mapped

@@ -136,8 +136,8 @@ def test_the_truth_of_the_sim_is_read(graph):
 def test_status_shows_a_block(pair):
     code, output = vla_ros(pair, 'status')
     assert code == 0
-    assert 'state     idle\n' in output
-    assert 'command   (none)\n' in output
+    rows = dict(line.split(maxsplit=1) for line in output.splitlines())
+    assert (rows['state'], rows['command']) == ('idle', '(none)')
 
 
 def test_say_prints_why_nothing_moves(pair):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 import threading
 import time
 
@@ -10,6 +11,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Float32
 from tiny_policy import write_policy
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import Pose
 from vla_ros.interfaces import EncodedCommand
 from vla_ros.nodes import wiring
@@ -124,7 +126,7 @@ def test_without_a_command_nothing_is_inferred(graph, robot, path, tokens):
     node = inference_node(graph, path)
     if tokens is not None:
         graph.publish(wiring.COMMAND_EMBEDDING, command(tokens=tokens))
-    robot.publish_until(lambda: node._frames.count >= 3)
+    robot.publish_until(lambda: node._ports[0].frames.count >= 3)
     assert not robot.chunks
 
 
@@ -170,7 +172,7 @@ def test_a_result_for_a_replaced_command_is_dropped(graph, robot, path):
     graph.until(lambda: time.monotonic() > arrived_s)
     count = len(robot.chunks)
     graph.publish(wiring.COMMAND_EMBEDDING, command(stamp_ns=2))
-    graph.until(lambda: node._command.stamp_ns == 2)
+    graph.until(lambda: node._ports[0].command.stamp_ns == 2)
     release.set()
     robot.publish_until(lambda: len(robot.chunks) > count)
     assert chunk_from_message(robot.chunks[count]).command_stamp_ns == 2
@@ -193,7 +195,7 @@ def test_an_error_of_the_policy_is_reported_and_the_next_frame_works(graph, robo
     count = len(robot.chunks)
     node._policy = FailingOnce()
     robot.publish_until(lambda: len(robot.chunks) > count)
-    assert node._errors == 1
+    assert node._ports[0].errors == 1
 
 
 def test_a_policy_that_never_returns_ends_the_node(graph, robot, path, monkeypatch):
@@ -276,3 +278,72 @@ def test_a_shut_down_node_has_no_worker(graph, path):
     assert change(graph, Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert state(graph) == 'finalized'
     assert 'inference' not in [thread.name for thread in threading.enumerate()]
+
+
+class Arm(Robot):
+    """One of several robots that share the policy."""
+
+    def __init__(self, graph, namespace):
+        super().__init__(graph)
+        self.topic = lambda topic: replace(topic, name=f'{namespace}/{topic.name}')
+        self.chunks = graph.listen(self.topic(wiring.ACTION_CHUNK))
+
+    def publish(self, height_m, stamp_ns, frame=None, **what):
+        pose = Pose.of((0.1, 0.2, height_m), (1, 0, 0, 0))
+        self.graph.publish(self.topic(wiring.COMMAND_EMBEDDING), command())
+        self.graph.publish(self.topic(wiring.ROBOT_POSE), pose_to_message(pose, 7, 'base_link'))
+        self.graph.publish(self.topic(wiring.GRIPPER_STATE), Float32(data=0.5))
+        self.graph.publish(self.topic(wiring.IMAGE), frame or image(stamp_ns))
+
+    def heights_m(self):
+        return {round(chunk_from_message(c).column('position.z')[0], 3) for c in self.chunks}
+
+
+@pytest.fixture
+def arms(graph, path):
+    node = inference_node(graph, path, robots=['left', 'right'])
+    return node, Arm(graph, 'left'), Arm(graph, 'right')
+
+
+def test_several_robots_share_the_policy_and_each_gets_its_own_chunks(graph, arms):
+    _, left, right = arms
+
+    def served():
+        left.publish(0.1, stamp_ns=1)
+        right.publish(0.4, stamp_ns=2)
+        return left.chunks and right.chunks
+
+    graph.until(served)
+    assert (left.heights_m(), right.heights_m()) == ({0.1}, {0.4})
+    assert {chunk_from_message(c).stamp_ns for c in right.chunks} == {2}
+
+
+def test_one_robots_silence_delays_no_other_and_is_told(graph, arms):
+    _, left, right = arms
+
+    def served():
+        left.publish(0.1, stamp_ns=1)
+        return len(left.chunks) >= 3 and 'no frame on /right/vla/image' in left.report()
+
+    graph.until(served)
+    assert not right.chunks
+
+
+def test_one_robots_bad_input_stops_no_other(graph, arms):
+    node, left, right = arms
+    wrong = image(pixels=np.zeros((9, 9, 3), np.uint8))
+
+    def served():
+        left.publish(0.1, stamp_ns=1)
+        right.publish(0.4, stamp_ns=2, frame=wrong)
+        return len(left.chunks) >= 3 and node._ports[1].errors
+
+    graph.until(served)
+    assert not right.chunks
+    assert node._ports[0].errors == 0
+
+
+@pytest.mark.parametrize('names', [['1st'], ['a', 'a'], ['/a'], ['a__b ']])
+def test_names_that_cannot_be_namespaces_are_told(graph, path, names):
+    with pytest.raises(ConfigurationError, match='robots: got'):
+        inference_node(graph, path, robots=names)

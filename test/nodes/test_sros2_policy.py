@@ -1,6 +1,7 @@
 """The SROS2 policy allows what the nodes do, and nothing else."""
 
 from collections.abc import Iterator
+import gc
 from pathlib import Path
 import xml.etree.ElementTree as ElementTree
 
@@ -26,6 +27,12 @@ POLICY = Path(__file__).parents[2] / 'config' / 'sros2' / 'policy.xml'
 NODES = ('sim', *bringup.PIPELINE)
 #: Not in every version of ROS 2.
 NEWER = {'get_type_description'}
+
+
+@pytest.fixture(autouse=True)
+def no_ghosts():
+    """End nodes that earlier tests in this process refused to make, which have the same names."""
+    gc.collect()
 
 
 class Encoder:

@@ -7,8 +7,8 @@ def test_only_the_newest_item_is_kept_and_the_others_are_counted():
     mailbox = Mailbox()
     for item in 'abc':
         mailbox.put(item)
-    assert mailbox.take() == 'c'
-    assert mailbox.dropped == 2
+    assert mailbox.take() == ['c']
+    assert mailbox.dropped[''] == 2
 
 
 def test_a_taken_item_is_not_dropped():
@@ -16,7 +16,7 @@ def test_a_taken_item_is_not_dropped():
     mailbox.put('a')
     mailbox.take()
     mailbox.put('b')
-    assert mailbox.dropped == 0
+    assert mailbox.dropped[''] == 0
 
 
 def test_a_closed_mailbox_gives_none_even_when_it_holds_an_item():
@@ -26,6 +26,41 @@ def test_a_closed_mailbox_gives_none_even_when_it_holds_an_item():
     assert mailbox.take() is None
 
 
+def test_every_sender_has_a_slot_of_its_own():
+    mailbox = Mailbox(at_most=4)
+    mailbox.put('a1', 'a')
+    mailbox.put('b1', 'b')
+    mailbox.put('b2', 'b')
+    assert mailbox.take() == ['a1', 'b2']
+    assert mailbox.dropped == {'a': 0, 'b': 1}
+
+
+def test_who_waits_longest_comes_first_and_the_others_in_the_next_turn():
+    mailbox = Mailbox(at_most=2)
+    for sender in 'abc':
+        mailbox.put(sender, sender)
+    assert mailbox.take() == ['a', 'b']
+    mailbox.put('a', 'a')
+    assert mailbox.take() == ['c', 'a']
+
+
+def test_who_sends_more_often_is_served_no_earlier():
+    mailbox = Mailbox(at_most=1)
+    mailbox.put('b1', 'b')
+    mailbox.put('a1', 'a')
+    for number in range(9):
+        mailbox.put(f'a{number}', 'a')
+    assert mailbox.take() == ['b1']
+
+
+def test_a_newer_item_keeps_the_turn_of_the_one_it_replaces():
+    mailbox = Mailbox(at_most=1)
+    mailbox.put('a1', 'a')
+    mailbox.put('b1', 'b')
+    mailbox.put('a2', 'a')
+    assert mailbox.take() == ['a2']
+
+
 def test_taking_waits_for_an_item():
     mailbox = Mailbox()
     taken = []
@@ -33,18 +68,18 @@ def test_taking_waits_for_an_item():
     thread.start()
     mailbox.put('a')
     thread.join(10)
-    assert taken == ['a']
+    assert taken == [['a']]
 
 
 def test_a_worker_skips_what_came_while_it_worked():
     started, release, last_done = threading.Event(), threading.Event(), threading.Event()
     done = []
 
-    def work(item):
+    def work(items):
         started.set()
         release.wait(10)
-        done.append(item)
-        if item == 'c':
+        done.extend(items)
+        if items == ['c']:
             last_done.set()
 
     worker = Worker(work, on_error=done.append, name='test')
@@ -61,8 +96,8 @@ def test_a_worker_skips_what_came_while_it_worked():
 def test_a_worker_goes_on_after_an_error():
     errors, finished = [], threading.Event()
 
-    def work(item):
-        if item == 'bad':
+    def work(items):
+        if items == ['bad']:
             raise ValueError('bad item')
         finished.set()
 
@@ -80,7 +115,7 @@ def test_a_worker_goes_on_after_an_error():
 def test_stopping_a_worker_that_is_stuck_says_so():
     release, started = threading.Event(), threading.Event()
 
-    def work(item):
+    def work(items):
         started.set()
         release.wait(10)
 

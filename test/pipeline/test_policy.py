@@ -125,7 +125,11 @@ class TestFile:
         assert 'got a device or FIFO' in refusal(tmp_path / 'zero.pt')
 
     def test_other_suffix(self, tmp_path):
-        assert 'got .onnx, expected .pt' in refusal(tmp_path / 'model.onnx')
+        assert 'got .onnx2, expected .pt' in refusal(tmp_path / 'model.onnx2')
+
+    def test_suffix_of_another_backend(self, path):
+        edit(path, backend='onnxruntime')
+        assert 'for onnxruntime, which runs .onnx files' in refusal(path)
 
     @pytest.mark.skipif(os.geteuid() == 0, reason='root may read everything')
     def test_unreadable_file(self, path):
@@ -169,7 +173,7 @@ class TestFile:
         data = b'not a model'
         path.write_bytes(data)
         edit(path, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
-        assert 'no TorchScript file' in refusal(path)
+        assert 'torchscript cannot load it' in refusal(path)
 
     def test_unpinned_file_is_never_opened(self, path, monkeypatch):
         opened = []
@@ -285,6 +289,19 @@ class TestSelfTest:
         assert reason in refusal(write_policy(tmp_path / 'broken.pt', module))
 
 
+class ForOne(TinyPolicy):
+    def forward(self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor):
+        attention = torch.zeros(1, 4, 2, 3)
+        return PolicyOutput(torch.zeros(1, 3, 8), torch.zeros(1, 3), torch.zeros(1, 2), attention)
+
+
+def test_a_policy_for_one_robot_is_refused_for_several(tmp_path):
+    path = write_policy(tmp_path / 'one.pt', ForOne())
+    load_policy(path)
+    with pytest.raises(ConfigurationError, match=r'actions is .* \[1, 3, 8\], expected .* \[3, 3'):
+        load_policy(path, robots=3)
+
+
 def test_no_warning_of_torchscript_reaches_the_user(path, recwarn):
     load_policy(path).infer(observation())
     assert not recwarn.list
@@ -294,7 +311,7 @@ def test_only_the_exporter_and_the_loader_call_torchscript():
     package = Path(sys.modules['vla_ros'].__file__).parent
     calls = re.compile(r'torch\.jit\.(script|trace|load|save)\(')
     callers = {f.name for f in package.rglob('*.py') if calls.search(f.read_text())}
-    assert callers == {'export.py', 'policy.py'}
+    assert callers == {'export.py', 'torchscript.py'}
 
 
 def test_threads_are_those_asked_for(path):

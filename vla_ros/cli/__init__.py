@@ -38,7 +38,9 @@ COMMANDS = {
     'demos': 'let the scripted expert make demonstrations',
     'lexicon': 'make the file of rare words and plainer ones from WordNet',
     'train': 'train a policy from the expert and export it',
+    'export': 'write a policy as a file for another, faster runtime',
     'eval': 'measure how often a policy succeeds',
+    'zoo': 'train every policy alike, measure them, and write the table',
     'bench': 'measure how fast a policy is, and how much the graph adds to it',
 }
 

@@ -96,8 +96,10 @@ def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     print('starting the simulated robot and the nodes', flush=True)
     with running('sim', options) as graph, live_page(args.web):
-        outcomes, takes = _give_commands(graph, args.seed, started)
-    _write(args, outcomes, takes)
+        outcomes, takes, timing = _give_commands(graph, args.seed, started)
+    _write(args, outcomes, takes, timing)
+    for stage, numbers in timing.items():
+        print(f'  {stage:<14} {numbers}')
     obeyed = sum(outcome.obeyed for outcome in outcomes)
     print(f'pictures: {args.out}/contact_sheet.png, {args.out}/demo.mp4')
     print(f'demo: {obeyed}/{len(outcomes)} commands obeyed', flush=True)
@@ -111,15 +113,19 @@ def draw_request(kind: str, scene: Mapping[str, Any], rng: np.random.Generator) 
     return Request(kind, name, zone)
 
 
-def _give_commands(graph: Supervisor, seed: int, started: float) -> tuple[list[Outcome], list]:
+def _give_commands(
+    graph: Supervisor, seed: int, started: float
+) -> tuple[list[Outcome], list, dict[str, str]]:
+    """Return what became of each command, its film, and how long each stage took."""
     from vla_ros.nodes.client import client
     from vla_ros.nodes.recording import Film
+    from vla_ros.nodes.timing import rows, Timing
 
     with client(on_spin=graph.poll) as user:
         user.wait_ready(READY_TIMEOUT_S)
         user.wait(lambda: user.sim_state is not None, READY_TIMEOUT_S)
         assert user.sim_state is not None  # the simulator tells it ten times a second
-        film = Film(user)
+        film, timing = Film(user), Timing(user)
         print(f'ready after {time.monotonic() - started:.1f} s', flush=True)
         outcomes, takes = [], []
         for number, kind in enumerate(_WORDS):
@@ -132,7 +138,7 @@ def _give_commands(graph: Supervisor, seed: int, started: float) -> tuple[list[O
             takes.append(film.cut())
             print(outcomes[-1], flush=True)
         user.say('stop')
-        return outcomes, takes
+        return outcomes, takes, rows(timing.values)
 
 
 def _give(user: Client, request: Request) -> Outcome:
@@ -151,7 +157,7 @@ def _give(user: Client, request: Request) -> Outcome:
             reached = time.monotonic()
         return reached is not None and time.monotonic() - reached >= HOLD_S
 
-    user.say(request.text)
+    user.publish(request.text)
     obeyed = user.wait(holds, TIME_LIMIT_S[request.kind])
     values = user.status.values if user.status else {}
     return Outcome(
@@ -178,7 +184,9 @@ def _prepare(folder: Path) -> None:
         ) from error
 
 
-def _write(args: argparse.Namespace, outcomes: list[Outcome], takes: list) -> None:
+def _write(
+    args: argparse.Namespace, outcomes: list[Outcome], takes: list, timing: Mapping[str, str]
+) -> None:
     from vla_ros.evaluation.pictures import (
         contact_sheet,
         film_frames,
@@ -210,5 +218,6 @@ def _write(args: argparse.Namespace, outcomes: list[Outcome], takes: list) -> No
         'obeyed': sum(outcome.obeyed for outcome in outcomes),
         'total': len(outcomes),
         'commands': [asdict(outcome) for outcome in outcomes],
+        'timing': dict(timing),
     }
     (args.out / 'demo.json').write_text(json.dumps(report, indent=2) + '\n')

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'command', nargs='?', help='what to tell the policy; one of its own if left'
     )
-    parser.add_argument('--policy', type=Path, help='TorchScript file; the shipped one if left')
+    parser.add_argument('--policy', type=Path, help='policy file; the shipped one if left')
     parser.add_argument('--seed', type=int, default=0, help='of the scene, and of the test')
     parser.add_argument(
         '--out', type=Path, default=Path('out/look'), help='folder of the pictures'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 import sys
 from typing import Any, TYPE_CHECKING
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from vla_ros.nodes.client import Client, Status
 
 FOLLOW_PERIOD_S = 0.5
+#: Nodes tell their timing once a second.
+TIMING_TIMEOUT_S = 1.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,18 +24,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one block, or lines until Ctrl-C."""
     from vla_ros.nodes.client import client
+    from vla_ros.nodes.timing import rows, Timing
 
     with client(args.namespace) as user:
+        timing = Timing(user)
         user.wait_status()
         if not args.follow:
+            user.wait(timing.is_complete, TIMING_TIMEOUT_S)
             user.wait(lambda: user.sim_state, 0.3)
-            sys.stdout.write(block(user.status, user.sim_state))
+            sys.stdout.write(block(user.status, user.sim_state, rows(timing.values)))
             return 0
         _follow(user)
     return 0
 
 
-def block(status: Status, sim_state: dict[str, Any] | None) -> str:
+def block(status: Status, sim_state: dict[str, Any] | None, timing: Mapping[str, str]) -> str:
     """Return the status as aligned lines, with the sim's truth where there is a sim."""
     values = status.values
     rows = {
@@ -41,22 +47,13 @@ def block(status: Status, sim_state: dict[str, Any] | None) -> str:
         'command': status.command or '(none)',
         'progress': f'{float(values.get("progress", "0")):.0%}',
         'path': f'{float(values.get("path_length_m", "0")):.2f} m',
-        'latency': _latency(values),
+        **(timing or {'latency': '(nothing measured yet)'}),
     }
     if sim_state is not None:
         rows['sim'] = f'seed {sim_state["seed"]}, {sim_state["time_s"]:.1f} s'
         rows['objects'] = ', '.join(sim_state['objects'])
         rows['zones'] = ', '.join(sim_state['zones'])
-    return ''.join(f'{name:<9} {value}\n' for name, value in rows.items())
-
-
-def _latency(values: dict[str, str]) -> str:
-    shown = [
-        f'{key.split("_")[1]} {value} ms'
-        for key, value in values.items()
-        if key.startswith('latency_p') and value != 'nan'
-    ]
-    return ', '.join(shown) or '(no pose yet)'
+    return ''.join(f'{name:<14} {value}\n' for name, value in rows.items())
 
 
 def _follow(user: Client) -> None:

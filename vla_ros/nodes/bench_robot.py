@@ -1,8 +1,8 @@
 """
-The camera, robot and user of the pipeline benchmark, and its stop watch.
+The camera, robot and user of the pipeline benchmark, and its stopwatch.
 
 Publishes: camera/image_raw, robot_pose, gripper_state, natural_language_command
-Subscribes: vla/action_chunk, robot_action
+Subscribes: vla/action_chunk, robot_action, vla/status
 
 Writes three lines: ``begin`` and ``end`` around the frames that count, then a record as JSON.
 """
@@ -17,6 +17,7 @@ import sys
 import time
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -25,7 +26,7 @@ from rclpy.utilities import remove_ros_args
 from std_msgs.msg import Float32, String
 from trajectory_msgs.msg import JointTrajectory
 
-from vla_ros.geometry import Pose
+from vla_ros.bench.table import COMMAND, picture_of_table
 from vla_ros.interfaces import BASE_FRAME
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
@@ -36,8 +37,8 @@ from vla_ros.nodes.conversions import (
     to_ns,
 )
 from vla_ros.nodes.runner import run_threads
+from vla_ros.pipeline.session import State
 
-COMMAND = 'pick up the red block'
 ROBOT_RATE_HZ = 50.0
 #: A command that was not heard, for its listener was not up yet, is said again after so long.
 ASK_AGAIN_S = 2.0
@@ -48,27 +49,26 @@ GRACE_S = 0.5
 
 
 class BenchRobot(Node):
-    """Sends ``frames`` pictures at ``rate_hz`` once the pipeline answers; then ends."""
+    """Sends a picture of a table ``frames`` times, at ``rate_hz``, once it is answered."""
 
     def __init__(self, frames: int, rate_hz: float, size: tuple[int, int]) -> None:
         super().__init__('bench_robot', enable_rosout=False)
-        width, height = size
         self._frames = frames
-        noise = np.random.default_rng(0)
-        self._picture = noise.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        self._pose = Pose.of((0.4, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0))
+        self._picture, self._pose = picture_of_table(size)
         self._asked_s = self._ended_s = 0.0
         self._answered = 0
         self._sent: list[int] = []
         self._begun = -1
         self._chunks: dict[int, int] = {}
         self._actions_s: list[float] = []
+        self._pose_ms: float | None = None
         self._image = wiring.IMAGE_RAW.publisher(self)
         self._robot_pose = wiring.ROBOT_POSE.publisher(self)
         self._gripper = wiring.GRIPPER_STATE.publisher(self)
         self._command = wiring.COMMAND.publisher(self)
         wiring.ACTION_CHUNK.subscription(self, self._on_chunk)
         wiring.ROBOT_ACTION.subscription(self, self._on_action)
+        wiring.STATUS.subscription(self, self._on_status)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / rate_hz, self._shoot, clock=steady)
         self.create_timer(1.0 / ROBOT_RATE_HZ, self._feed_back, clock=steady)
@@ -89,6 +89,8 @@ class BenchRobot(Node):
             self._command.publish(String(data=COMMAND))
         self._answered += bool(self._chunks)
         if self._answered == WARM_UP_FRAMES:
+            # Said anew, so that what the pose node tells is of the frames that count.
+            self._command.publish(String(data=COMMAND))
             self._begun = len(self._sent)
             self._actions_s.clear()
             say('begin')
@@ -105,6 +107,11 @@ class BenchRobot(Node):
         self._actions_s.append(time.monotonic())
         self._pose = pose_from_message(message)
 
+    def _on_status(self, message: DiagnosticStatus) -> None:
+        values = {pair.key: pair.value for pair in message.values}
+        if self._begun >= 0 and values.get('state') == State.RUNNING.value:
+            self._pose_ms = float(values['latency_p50_ms'])
+
     def _end(self) -> None:
         """Say so a camera period after the last frame, and write the record a while later."""
         if not self._ended_s:
@@ -119,6 +126,7 @@ class BenchRobot(Node):
         return {
             'sent': len(sent),
             'latencies_ms': arrived,
+            'pose_ms': self._pose_ms,
             'periods_ms': (np.diff(self._actions_s) * 1e3).tolist(),
         }
 

@@ -187,10 +187,12 @@ class Client:
         self._commands.publish(String(data=text))
 
     def say(self, text: str) -> None:
-        """Publish a command once; it is received by all who listen when this returns."""
+        """Publish a command once; who listens has it by then, unless that takes seconds."""
         self.publish(text)
-        # Reliable delivery is told by the writer's acknowledgements where the middleware has them.
-        self._commands.wait_for_all_acked(rclpy.duration.Duration(seconds=ACKNOWLEDGE_S))
+        # Reliable delivery is told by the writer's acknowledgements where the middleware has them;
+        # they may take seconds, in which the robot is already on its way.
+        at_once = rclpy.duration.Duration(nanoseconds=0)
+        self.wait(lambda: self._commands.wait_for_all_acked(at_once), ACKNOWLEDGE_S)
 
     def stop(self, timeout_s: float) -> bool:
         """

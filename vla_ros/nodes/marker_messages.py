@@ -35,6 +35,11 @@ _PALETTE = [
     ColorRGBA(r=r, g=g, b=b, a=a) for r, g, b, a in colours(np.linspace(0.0, 1.0, 256)).tolist()
 ]
 
+_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+#: Of a unit cube, both ends of each (24, 3): an edge joins corners that differ in one coordinate.
+_EDGES = np.array([(a, b) for a in _CORNERS for b in _CORNERS if sorted(b - a) == [0, 0, 1]])
+_EDGES = _EDGES.reshape(-1, 3)
+
 
 def _rgb(r: float, g: float, b: float) -> ColorRGBA:
     return ColorRGBA(r=r, g=g, b=b, a=1.0)
@@ -101,10 +106,7 @@ def target_axes(header: Header, pose: Pose) -> Marker:
 def workspace_box(header: Header, low: Array, high: Array) -> Marker:
     """Draw the edges of the box between two corners (3,)."""
     marker = _marker(header, 'workspace', Marker.LINE_LIST, (0.002, 0.0, 0.0))
-    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
-    # An edge joins two corners that differ in one coordinate.
-    edges = [(a, b) for a in corners for b in corners if (b - a).sum() == np.abs(b - a).sum() == 1]
-    marker.points = _points([low + (high - low) * end for edge in edges for end in edge])
+    marker.points = _points(low + (high - low) * _EDGES)
     marker.color = _GREY
     return marker
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+import os
 import sys
 import time
 from typing import Any, TypeVar
@@ -64,6 +65,9 @@ DEPTH_WITHIN_NS = 100_000_000
 #: The texts float above the gripper, or above the robot's base while nothing is sent.
 COMMAND_OFFSET_M, STATE_OFFSET_M = np.array([0.0, 0.0, 0.24]), np.array([0.0, 0.0, 0.16])
 NO_TARGET = Pose.of((0.0, 0.0, 0.5))
+
+#: Of the process: who looks on waits for the nodes that move the robot.
+NICENESS = 5
 
 T = TypeVar('T')
 
@@ -313,6 +317,7 @@ def is_usable(pose: Pose) -> bool:
 
 
 def main(args: Sequence[str] | None = None) -> int:
+    os.nice(NICENESS)
     return run(MarkerNode, args)
 
 

@@ -75,10 +75,17 @@ class CommandParams:
 class InferenceParams:
     policy_path: str = param(
         '',
-        'TorchScript file with its manifest (.json) beside it; empty: the shipped policy',
+        'policy file with its manifest (.json) beside it; empty: the shipped policy',
         tunable=True,
     )
     num_threads: int = param(1, 'CPU threads of the policy', ge=1, le=64)
+    robots: tuple[str, ...] = param(
+        ('',),
+        'namespaces, relative to this one, of the robots that share the policy; empty: itself',
+    )
+    max_batch: int = param(
+        16, 'so many robots at most go through the policy in one pass', ge=1, le=64
+    )
     state_timeout_s: float = param(
         0.5, 'robot_pose or gripper_state older than this: no inference', ge=0.02, le=5.0
     )

@@ -18,19 +18,24 @@ from vla_ros.pipeline.reason import Reason
 from vla_ros.pipeline.session import State
 
 _LEVELS = {State.HOLDING: WARN, State.ESTOPPED: ERROR}
+#: A tick misses its deadline that comes after so many periods.
+_LATE = 1.25
 
 
 class PoseReport:
     """
     Counts and measures what passes the gate.
 
-    ``rejected`` counts messages that never became a candidate, by reason.
+    ``rejected`` counts messages that never became a candidate, by reason. ``latency`` is from an
+    image's stamp to the first pose that follows from it, ``frame_age`` that of the image behind
+    every pose; ``late_ticks`` missed their deadline.
     """
 
     def __init__(self, controller: Controller) -> None:
         self.rejected: Counter[str] = Counter()
         self._controller = controller
         self._ticks = Stream()
+        self._late_ticks = 0
         self._outcomes: Counter[str] = Counter()
         self._period = Durations(window=500)
         self._last_tick_s = math.nan
@@ -41,18 +46,25 @@ class PoseReport:
     def start(self) -> None:
         """Begin a new task: its latencies are its own."""
         self._latency = Durations()
+        self._frame_age = Durations(window=500)
 
     def observe(self, now: Instant, output: GateOutput) -> None:
         """Take in one tick, ``now`` being just after its pose was published."""
         self._ticks.tick()
         self._outcomes[output.reason.value] += 1
         if not math.isnan(self._last_tick_s):
-            self._period.add(now.steady_s - self._last_tick_s)
+            period_s = now.steady_s - self._last_tick_s
+            self._period.add(period_s)
+            self._late_ticks += period_s * self._controller.limits.rate_hz > _LATE
         self._last_tick_s = now.steady_s
         stamp_ns = output.image_stamp_ns
-        if stamp_ns is not None and stamp_ns != self._used_stamp_ns:
+        if stamp_ns is None:
+            return
+        age_s = (now.stamp_ns - stamp_ns) * 1e-9
+        self._frame_age.add(age_s)
+        if stamp_ns != self._used_stamp_ns:
             self._used_stamp_ns = stamp_ns
-            self._latency.add((now.stamp_ns - stamp_ns) * 1e-9)
+            self._latency.add(age_s)
 
     def has_news(self) -> bool:
         """Return whether the task's state has changed since it was last told."""
@@ -87,7 +99,9 @@ class PoseReport:
         values = {
             'rate_hz': self._ticks.rate_hz(),
             **self._period.values('period'),
+            'late_ticks': self._late_ticks,
             **self._latency.values('latency'),
+            **self._frame_age.values('frame_age'),
             **{f'ticks_{reason}': n for reason, n in sorted(self._outcomes.items())},
             'ticks_limited': controller.limited_ticks,
             **{f'rejected_{what}': n for what, n in sorted(self.rejected.items())},

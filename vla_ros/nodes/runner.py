@@ -23,6 +23,7 @@ from rclpy.signals import uninstall_signal_handlers
 from vla_ros import heartbeat
 from vla_ros.errors import ConfigurationError
 from vla_ros.nodes import in_process
+from vla_ros.shared_memory import remove_stale_locks
 
 #: What rclpy raises for a parameter of its own, such as use_sim_time, of another type.
 _BAD_PARAMETER = (InvalidParameterTypeException, InvalidParameterValueException)
@@ -149,6 +150,7 @@ def run_threads(
     made. What ends one thread ends them all.
     """
     keep_freed_memory()
+    remove_stale_locks()  # before this process opens the ports of others
     # rclpy shuts the context down at both signals, and spin ends. Python's own reaction, which
     # rclpy puts back at the end, would break into the cleaning up when a signal comes twice (a
     # terminal and a launcher both send one).

@@ -40,7 +40,7 @@ def run_trial(user: Client, spec: Spec) -> Episode:
     truth, before_ns = _next_state(user), user.status.command_stamp_ns
     start_s, path_m, is_over = truth['time_s'], 0.0, False
     reason = Reason.NO_COMMAND
-    user.say(trial.text)
+    user.publish(trial.text)
     while not is_over:
         before, truth = truth['end_effector'][:3], _next_state(user)
         path_m += float(np.linalg.norm(np.subtract(truth['end_effector'][:3], before)))

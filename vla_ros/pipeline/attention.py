@@ -107,10 +107,8 @@ def entropy(weights: Array) -> float:
     return min(max(0.0, nats / math.log(weights.size)), 1.0)
 
 
-#: Of 256 shares: colour times opacity in 0..255 (256, 3), and what shines through (256, 1).
-_RGBA = colours(np.linspace(0.0, 1.0, 256)).astype(np.float32)
-_HEAT = 255.0 * _RGBA[:, :3] * _RGBA[:, 3:]
-_THROUGH = 1.0 - _RGBA[:, 3:]
+#: Of 256 shares, RGB (256, 1, 3).
+_PALETTE = np.rint(255.0 * colours(np.linspace(0.0, 1.0, 256))[:, None, :3]).astype(np.uint8)
 
 
 def overlay(image: NDArray[np.uint8], weights: Array, min_side_px: int = 384) -> NDArray[np.uint8]:
@@ -124,8 +122,12 @@ def overlay(image: NDArray[np.uint8], weights: Array, min_side_px: int = 384) ->
     size = (width * scale, height * scale)
     large = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     heat = cv2.resize(relative(weights).astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
-    level = np.clip(heat * 255.0, 0.0, 255.0).astype(np.uint8)
-    return (large * _THROUGH[level] + _HEAT[level]).astype(np.uint8)
+    share = np.clip(heat, 0.0, 1.0)
+    coloured = cv2.applyColorMap((255.0 * share).astype(np.uint8), _PALETTE)
+    opacity = MAX_ALPHA * share
+    # As colours do, in one pass over the picture.
+    blended = cv2.blendLinear(large, coloured, 1.0 - opacity, opacity)
+    return np.asarray(blended, dtype=np.uint8)
 
 
 def _in_blocks(total: Array) -> Array:

@@ -2,7 +2,7 @@
 The manifest beside a model file: what it is, what it eats and what it returns.
 
 ``<name>.json`` beside ``<name>.pt``. It is read and checked before the model is opened: loading
-TorchScript runs code, so only the bytes that a manifest pins by their hash are ever loaded.
+one may run code, so only the bytes that a manifest pins by their hash are ever loaded.
 """
 
 from __future__ import annotations
@@ -21,6 +21,13 @@ from vla_ros.pipeline.strict_json import read_json
 POLICY_FORMAT = 1
 TEXT_ENCODER_FORMAT = 1
 
+#: What a policy file can run on (see ``pipeline.backends``), and how its name ends.
+BACKENDS = {
+    'torchscript': '.pt',
+    'aotinductor': '.pt2',
+    'onnxruntime': '.onnx',
+    'openvino': '.onnx',
+}
 #: What ``PolicyOutput.attention`` is.
 ATTENTION_KINDS = ('cross_attention', 'saliency')
 
@@ -79,7 +86,8 @@ class PolicyManifest:
 
     ``sha256`` and ``size_bytes`` pin the model file. Poses in the action are in ``frame_id``,
     ``absolute`` or relative to the measured pose; there are ``horizon`` of them, ``dt_s`` apart.
-    ``grid`` is the height and width of the attention, ``tasks`` names the task logits.
+    ``grid`` is the height and width of the attention, ``tasks`` names the task logits. The file
+    runs on ``backend``.
     """
 
     format_version: int
@@ -100,8 +108,11 @@ class PolicyManifest:
     training_data: str
     metrics: Mapping[str, float]
     licence: str
+    backend: str = 'torchscript'
 
     def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise ValueError(f'backend: got {self.backend!r}, expected {", ".join(BACKENDS)}')
         if self.format_version != POLICY_FORMAT:
             raise ValueError(
                 f'format_version: got {self.format_version}, expected {POLICY_FORMAT}'

@@ -1,19 +1,17 @@
 """
-The only loader of TorchScript files, and the policy made of one.
+The policy made of a model file, whatever that runs on (see ``pipeline.backends``).
 
-Loading such a file runs code, and damaged ones load without an error or crash the process: the
+Loading such a file may run code, and damaged ones load without an error or crash the process: the
 bytes are read once, compared with the hash in the manifest, and loaded from memory.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-import warnings
 
 import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
@@ -30,12 +28,12 @@ from vla_ros.interfaces import (
     TERMINATION_CHANNEL,
 )
 from vla_ros.models.contract import check_output, example_inputs, PolicyOutput
-from vla_ros.pipeline.manifest import PolicyManifest, read_manifest
+from vla_ros.pipeline.backends import load_module, Module, one_line
+from vla_ros.pipeline.manifest import BACKENDS, PolicyManifest, read_manifest
+from vla_ros.pipeline.pinned import check_regular, FIX
 
 #: Calls after which TorchScript has specialised its graph and runs at full speed.
 WARM_UP_CALLS = 3
-
-_FIX = 'export the policy again, or leave policy_path empty for the shipped one'
 
 
 class TorchPolicy:
@@ -45,7 +43,7 @@ class TorchPolicy:
     ``module`` takes what ``inputs`` makes of an observation.
     """
 
-    def __init__(self, manifest: PolicyManifest, module: torch.jit.ScriptModule) -> None:
+    def __init__(self, manifest: PolicyManifest, module: Module) -> None:
         self.manifest = manifest
         self.module = module
         self._image_shape = (
@@ -68,13 +66,29 @@ class TorchPolicy:
         ConfigurationError if the images, the state or the command are not of the manifest's
         sizes.
         """
-        n = len(observation.command.tokens)
-        inputs = self.inputs(observation)
+        return self.infer_all([observation])[0]
+
+    def infer_all(self, observations: Sequence[Observation]) -> list[PolicyResult]:
+        """Return what ``infer`` does for each, by one pass; raises if any of them is wrong."""
+        parts = [self.inputs(observation) for observation in observations]
         with torch.no_grad():
-            output: PolicyOutput = self.module(*inputs)
-            probabilities = output.task_logits[0].softmax(dim=0).numpy()
+            output: PolicyOutput = self.module(*map(torch.cat, zip(*parts, strict=True)))
+            probabilities = output.task_logits.softmax(dim=-1)
+        return [
+            self._result(observation, *(value[i].numpy() for value in (*output, probabilities)))
+            for i, observation in enumerate(observations)
+        ]
+
+    def _result(
+        self,
+        observation: Observation,
+        actions: NDArray[np.float32],
+        termination: NDArray[np.float32],
+        task_logits: NDArray[np.float32],
+        attention: NDArray[np.float32],
+        probabilities: NDArray[np.float32],
+    ) -> PolicyResult:
         by_task = dict(zip(self.manifest.tasks, probabilities, strict=True))
-        actions, termination = output.actions[0].numpy(), output.termination[0].numpy()
         refusals = np.tile([by_task.get(name, 0.0) for name in REFUSALS], (len(actions), 1))
         values = np.column_stack([actions, termination, refusals])
         chunk = ActionChunk(
@@ -85,11 +99,11 @@ class TorchPolicy:
             values=values.astype(np.float64),
             dt_s=self.manifest.dt_s,
         )
-        return PolicyResult(chunk, output.attention[0, :n].numpy(), probabilities)
+        return PolicyResult(chunk, attention[: len(observation.command.tokens)], probabilities)
 
     def inputs(self, observation: Observation) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what the module takes, a batch of one; raises ConfigurationError as ``infer``."""
-        self._check(observation)
+        self.check(observation)
         tokens = observation.command.tokens
         text = np.zeros((1, self.manifest.text_encoder.max_tokens, tokens.shape[1]), np.float32)
         text[0, : len(tokens)] = tokens
@@ -102,7 +116,8 @@ class TorchPolicy:
             torch.from_numpy(np.array(observation.state, np.float32))[None],
         )
 
-    def _check(self, observation: Observation) -> None:
+    def check(self, observation: Observation) -> None:
+        """Raise ConfigurationError if an observation is not of the manifest's sizes."""
         manifest, tokens = self.manifest, observation.command.tokens
         if observation.images.shape != self._image_shape:
             raise ConfigurationError(
@@ -123,82 +138,41 @@ class TorchPolicy:
             )
 
 
-def load_policy(path: str | Path, num_threads: int = 1) -> TorchPolicy:
+def load_policy(path: str | Path, num_threads: int = 1, robots: int = 1) -> TorchPolicy:
     """
     Return the policy at ``path``: pinned by its manifest, tried at its shapes, and warm.
 
-    ``num_threads`` is torch's, for the whole process. Raises ConfigurationError, path first,
-    for whatever is wrong with the file, its manifest or what it computes.
+    The manifest says what it runs on. ``num_threads`` are those of that; of torch, they are of
+    the whole process. It is tried for one robot, and for so many in one pass. Raises
+    ConfigurationError, path first, for whatever is wrong with the file, its manifest or what it
+    computes.
     """
     path = Path(path)
-    if path.suffix != '.pt':
-        raise ConfigurationError(f'{path}: got {path.suffix or "no suffix"}, expected .pt; {_FIX}')
-    _check_regular(path)
+    suffixes = list(dict.fromkeys(BACKENDS.values()))
+    if path.suffix not in suffixes:
+        raise ConfigurationError(
+            f'{path}: got {path.suffix or "no suffix"}, expected {", ".join(suffixes)}; {FIX}'
+        )
+    check_regular(path)
     manifest = read_manifest(path)
     _check_robot(path, manifest)
-    torch.set_num_threads(num_threads)
-    module = load_torchscript(path, manifest.sha256, manifest.size_bytes)
-    inputs = example_inputs(manifest)
+    if path.suffix != BACKENDS[manifest.backend]:
+        raise ConfigurationError(
+            f'{path}: the manifest is for {manifest.backend}, which runs '
+            f'{BACKENDS[manifest.backend]} files; {FIX}'
+        )
+    module = load_module(path, manifest.backend, manifest.sha256, manifest.size_bytes, num_threads)
     try:
         # Not inference_mode: TorchScript keeps constants of the first calls, and those made in it
         # can have no part in a gradient (see ``pipeline.saliency``).
         with torch.no_grad():
-            for _ in range(WARM_UP_CALLS):
-                check_output(module(*inputs), manifest)
+            for batch in (*[1] * WARM_UP_CALLS, robots):
+                check_output(module(*example_inputs(manifest, batch)), manifest, batch)
     except Exception as error:  # a model's code may raise anything
         raise ConfigurationError(
-            f'{path}: the model does not keep the contract: {_one_line(error)}; {_FIX}'
+            f'{path}: the model does not keep the contract: {one_line(error)}; {FIX}'
         ) from error
     return TorchPolicy(manifest, module)
-
-
-def load_torchscript(path: Path, sha256: str, size_bytes: int) -> Any:
-    """
-    Return the TorchScript module at ``path``, on the CPU, if it has this hash and size.
-
-    Raises ConfigurationError if the file is missing, not a regular one, another one or damaged.
-    """
-    _check_regular(path)
-    try:
-        with path.open('rb') as file:
-            data = file.read(size_bytes + 1)
-    except (OSError, MemoryError) as error:
-        reason = getattr(error, 'strerror', None) or 'out of memory'
-        raise ConfigurationError(f'{path}: cannot be read ({reason}); {_FIX}') from error
-    if len(data) != size_bytes:
-        got = 'more' if len(data) > size_bytes else len(data)
-        raise ConfigurationError(
-            f'{path}: got {got} bytes, expected {size_bytes} by the manifest; {_FIX}'
-        )
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != sha256:
-        raise ConfigurationError(
-            f'{path}: got sha256 {digest}, expected {sha256} by the manifest; {_FIX}'
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', DeprecationWarning)
-            # Fusing kernels costs the first calls much and brings a transformer nothing.
-            torch.jit.set_fusion_strategy([('STATIC', 0), ('DYNAMIC', 0)])
-            return torch.jit.load(io.BytesIO(data), map_location='cpu').eval()
-    except Exception as error:  # RuntimeError, IndexError, UnicodeDecodeError, MemoryError, ...
-        raise ConfigurationError(
-            f'{path}: this is no TorchScript file for torch {torch.__version__} '
-            f'({_one_line(error)}); {_FIX}'
-        ) from error
-
-
-def _check_regular(path: Path) -> None:
-    """Raise before anything is opened: opening a FIFO waits, reading a device never ends."""
-    try:
-        if path.is_file():
-            return
-        got = (
-            'a directory' if path.is_dir() else 'a device or FIFO' if path.exists() else 'no file'
-        )
-    except OSError as error:
-        got = error.strerror or str(error)
-    raise ConfigurationError(f'{path}: got {got}, expected a TorchScript file; {_FIX}')
 
 
 def _check_robot(path: Path, manifest: PolicyManifest) -> None:
@@ -207,20 +181,12 @@ def _check_robot(path: Path, manifest: PolicyManifest) -> None:
     if unknown:
         raise ConfigurationError(
             f'{path}: the policy wants the state {", ".join(unknown)}, '
-            f'the robot has {", ".join(STATE_CHANNELS)}; {_FIX}'
+            f'the robot has {", ".join(STATE_CHANNELS)}; {FIX}'
         )
     actions = (*POSE_CHANNELS, GRIPPER_CHANNEL)
     if manifest.action_names != actions or not manifest.absolute:
         kind = 'absolute' if manifest.absolute else 'relative'
         raise ConfigurationError(
             f'{path}: the policy returns {kind} {", ".join(manifest.action_names)}, '
-            f'the robot takes absolute {", ".join(actions)}; {_FIX}'
+            f'the robot takes absolute {", ".join(actions)}; {FIX}'
         )
-
-
-def _one_line(error: Exception) -> str:
-    """Return the line that tells most: TorchScript puts the cause last, below its own trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return lines[-1] if 'TorchScript interpreter' in lines[0] else lines[0]

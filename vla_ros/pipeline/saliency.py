@@ -26,8 +26,13 @@ def gradient_saliency(policy: TorchPolicy, observation: Observation) -> NDArray[
     share of the error that a little noise in every pixel would cause. Words weigh by that of the
     likeliest task's probability by their tokens. The two are found apart: every plane is the same
     map, times the weight of its word. Raises ConfigurationError for a policy whose position has no
-    gradient by the image.
+    gradient by the image, as it has on no backend but TorchScript.
     """
+    if policy.manifest.backend != 'torchscript':
+        raise ConfigurationError(
+            f'policy {policy.manifest.name}: {policy.manifest.backend} has no gradients, so there '
+            'is no saliency; draw its attention instead, or run it as TorchScript'
+        )
     image, text, mask, state = policy.inputs(observation)
     pixels, tokens = image.float().requires_grad_(), text.requires_grad_()
     with torch.enable_grad():

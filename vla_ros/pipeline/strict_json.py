@@ -1,14 +1,14 @@
 """
 Frozen dataclasses read from JSON files, strictly.
 
-Every field must be there with the right type and nothing else may be; one clear sentence tells
-what was expected otherwise.
+Every field without a default must be there, with the right type, and nothing else may be; one
+clear sentence tells what was expected otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, MISSING
 import json
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints, TypeVar
@@ -63,7 +63,9 @@ def _no_constant(name: str) -> None:
 
 
 def _parse(kind: Any, value: Any, where: str) -> Any:
-    """Return ``value`` as ``kind``: a dataclass, tuple[X, ...], Mapping[str, X] or a scalar."""
+    """Return ``value`` as ``kind``: a dataclass, tuple[X, ...], Mapping[str, X], Any, a scalar."""
+    if kind is Any:
+        return value
     if is_dataclass(kind):
         return _parse_dataclass(kind, _expect(dict, value, where), where)
     origin = get_origin(kind)
@@ -91,14 +93,15 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
 def _parse_dataclass(cls: Any, document: dict[str, Any], where: str) -> Any:
     names = [f.name for f in fields(cls)]
     prefix = f'{where}.' if where else ''
-    missing = [name for name in names if name not in document]
+    required = [f.name for f in fields(cls) if f.default is f.default_factory is MISSING]
+    missing = [name for name in required if name not in document]
     if missing:
         raise ValueError(f'{prefix}{missing[0]} is missing')
     unknown = [name for name in document if name not in names]
     if unknown:
         raise ValueError(f'got unknown {prefix}{unknown[0]}, expected only {", ".join(names)}')
     types = get_type_hints(cls)
-    values = {name: _parse(types[name], document[name], prefix + name) for name in names}
+    values = {name: _parse(types[name], value, prefix + name) for name, value in document.items()}
     try:
         return cls(**values)
     except ValueError as error:

@@ -1,0 +1,63 @@
+import pytest
+
+pytestmark = pytest.mark.ros
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue  # noqa: E402
+
+from vla_ros.cli.status import block  # noqa: E402
+from vla_ros.nodes.client import UNKNOWN  # noqa: E402
+from vla_ros.nodes.timing import rows, Timing  # noqa: E402
+
+MEASURED = {'latency_p50_ms': '12.34', 'latency_p95_ms': '20', 'latency_p99_ms': '31.5'}
+
+
+class User:
+    namespace = '/lab'
+
+    def watch(self, topic, on_message):
+        self.tell = on_message
+
+
+def health(name, **values):
+    pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+    return DiagnosticArray(status=[DiagnosticStatus(name=name, values=pairs)])
+
+
+def test_it_is_complete_once_both_nodes_of_the_namespace_have_told():
+    user = User()
+    timing = Timing(user)
+    user.tell(health('/lab/pose', **MEASURED))
+    user.tell(health('/other/inference'))
+    assert not timing.is_complete()
+    user.tell(health('/lab/inference'))
+    assert timing.is_complete()
+
+
+def test_a_stage_is_told_in_percentiles():
+    found = rows({'inference': MEASURED})
+    assert found == {'image to chunk': 'p50 12.3 ms, p95 20.0 ms, p99 31.5 ms'}
+
+
+def test_what_was_never_measured_is_left_out():
+    assert rows({'pose': dict.fromkeys(MEASURED, 'nan')}) == {}
+
+
+def test_missed_deadlines_and_dropped_frames_are_counted():
+    period = {key.replace('latency', 'period'): value for key, value in MEASURED.items()}
+    found = rows(
+        {
+            'pose': {**period, 'late_ticks': '3'},
+            'inference': {'frames_hz': '9.98', 'dropped_frames': '7'},
+        }
+    )
+    assert found['tick'].endswith('p99 31.5 ms, 3 late')
+    assert found['frames'] == '10.0 Hz, 7 dropped'
+
+
+def test_the_status_shows_every_stage():
+    shown = block(UNKNOWN, None, rows({'pose': MEASURED}))
+    assert 'image to pose  p50 12.3 ms, p95 20.0 ms, p99 31.5 ms\n' in shown
+
+
+def test_the_status_says_so_when_nothing_was_measured():
+    assert 'nothing measured yet' in block(UNKNOWN, None, {})

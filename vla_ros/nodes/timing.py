@@ -1,0 +1,56 @@
+"""How long everything takes on its way, as the nodes tell it on diagnostics: for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray
+
+from vla_ros.nodes import wiring
+from vla_ros.nodes.client import Client
+
+#: A stage's name for the user, the node that measures it, and what that calls it.
+_STAGES = (
+    ('image to model', 'inference', 'frame_age'),
+    ('image to chunk', 'inference', 'latency'),
+    ('image to pose', 'pose', 'latency'),
+    ('age of frames', 'pose', 'frame_age'),
+    ('tick', 'pose', 'period'),
+)
+
+Values = Mapping[str, str]
+
+
+class Timing:
+    """Listens to the nodes of one namespace; what they told last is in ``values``, by node."""
+
+    def __init__(self, user: Client) -> None:
+        self.values: dict[str, Values] = {}
+        self._prefix = user.namespace.rstrip('/') + '/'
+        user.watch(wiring.DIAGNOSTICS, self._on_health)
+
+    def _on_health(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            name = status.name.removeprefix(self._prefix)
+            self.values[name] = {pair.key: pair.value for pair in status.values}
+
+    def is_complete(self) -> bool:
+        """Return whether all that is told here has been heard."""
+        return {'inference', 'pose'} <= set(self.values)
+
+
+def rows(values: Mapping[str, Values]) -> dict[str, str]:
+    """Return a line for each stage that has been measured, by its name."""
+    found = {}
+    for title, node, name in _STAGES:
+        told = values.get(node, {})
+        numbers = [(p, told.get(f'{name}_p{p}_ms', 'nan')) for p in (50, 95, 99)]
+        if all(number != 'nan' for _, number in numbers):
+            found[title] = ', '.join(f'p{p} {float(n):.1f} ms' for p, n in numbers)
+    pose, inference = values.get('pose', {}), values.get('inference', {})
+    if 'tick' in found and 'late_ticks' in pose:
+        found['tick'] += f', {pose["late_ticks"]} late'
+    if 'dropped_frames' in inference:
+        rate = f'{float(inference["frames_hz"]):.1f} Hz'
+        found['frames'] = f'{rate}, {inference["dropped_frames"]} dropped'
+    return found
