@@ -1,38 +1,45 @@
 import json
 
+from fresh_policy import write_fresh_policy
 import pytest
 from tiny_policy import write_policy
 import torch
 
-from vla_ros.bench.policy import backends, measure, table
+from vla_ros.bench.policy import loaders, measure, table
 from vla_ros.cli import main
 from vla_ros.errors import ConfigurationError
-from vla_ros.paths import shipped_policy_path
+
+OF_TORCH = ('eager', 'torchscript', 'frozen')
 
 
 @pytest.fixture(scope='module')
-def shipped():
-    return backends(shipped_policy_path())
+def path(tmp_path_factory):
+    return write_fresh_policy(tmp_path_factory.mktemp('policy') / 'fresh.pt')
 
 
-def test_every_backend_of_the_shipped_policy_computes_the_same(shipped):
-    manifest, modules = shipped
+@pytest.fixture(scope='module')
+def loaded(path, tmp_path_factory):
+    return loaders(path, OF_TORCH, tmp_path_factory.mktemp('made'))
+
+
+def test_every_backend_computes_the_same(loaded):
+    manifest, modules = loaded
     timings = list(measure(modules, manifest, [1], [2], rounds=1, calls=1))
-    assert [t.backend for t in timings] == ['eager', 'torchscript', 'frozen']
+    assert [t.backend for t in timings] == list(OF_TORCH)
     assert all(t.error < 1e-5 for t in timings)
     assert all(t.median_ms > 0.0 and t.cpu_ms > 0.0 for t in timings)
 
 
-def test_backends_take_turns_within_a_round(shipped):
-    manifest, modules = shipped
+def test_backends_take_turns_within_a_round(loaded):
+    manifest, modules = loaded
     turns = []
 
     def noting(name):
         def call(*inputs):
             turns.append(name)
-            return modules['frozen'](*inputs)
+            return modules['frozen'](1)(*inputs)
 
-        return call
+        return lambda threads: call
 
     list(
         measure(
@@ -52,21 +59,23 @@ def test_backends_take_turns_within_a_round(shipped):
 
 def test_a_policy_of_another_network_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(ConfigurationError, match='give the configuration of its training'):
-        backends(write_policy(tmp_path / 'tiny.pt'))
+        loaders(write_policy(tmp_path / 'tiny.pt'), OF_TORCH, tmp_path)
 
 
-def test_the_table_has_a_line_for_each(shipped):
-    manifest, modules = shipped
+def test_the_table_has_a_line_for_each(loaded):
+    manifest, modules = loaded
     timings = list(measure(modules, manifest, [1], [1], rounds=1, calls=1))
     assert [line.split()[0] for line in table(timings).splitlines()[1:]] == list(modules)
 
 
-def test_the_command_writes_what_it_measured(tmp_path, capsys):
-    path = tmp_path / 'bench.json'
+def test_the_command_writes_what_it_measured(path, tmp_path, capsys):
+    out = tmp_path / 'bench.json'
     flags = ['--threads', '1', '--batches', '1', '--calls', '1', '--rounds', '2']
-    assert main(['bench', 'policy', *flags, '--json', str(path)]) == 0
+    flags += ['--backends', ','.join(OF_TORCH)]
+    flags += ['--policy', str(path), '--json', str(out)]
+    assert main(['bench', 'policy', *flags]) == 0
     assert 'torchscript' in capsys.readouterr().out
-    document = json.loads(path.read_text())
+    document = json.loads(out.read_text())
     assert len(document['timings']) == 3
     assert document['noise'] >= 1.0
 
@@ -76,3 +85,8 @@ def test_a_number_that_cannot_be_is_refused(flags, capsys):
     with pytest.raises(SystemExit):
         main(['bench', 'policy', *flags])
     assert 'expected a number from 1' in capsys.readouterr().err
+
+
+def test_a_backend_that_there_is_not_is_answered_with_those_that_there_are(capsys):
+    assert main(['bench', 'policy', '--backends', 'eager,magic']) == 2
+    assert "no backend 'magic'; there are: eager, torchscript," in capsys.readouterr().err

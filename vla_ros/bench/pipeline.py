@@ -1,20 +1,24 @@
 """
 The whole pipeline: what it adds to the bare calls of its functions, beside other ways to run it.
 
-A robot in a process of its own (``nodes/bench_robot.py``, or the script itself) sends pictures and
-notes when the chunk of each comes back; what the bare calls take is subtracted. In composed mode
-that counts a way over the middleware which the pose node is spared.
+A robot in a process of its own (``nodes/bench_robot.py``, or a script) sends pictures and notes
+when the chunk of each comes back; what the bare calls take is subtracted. In composed mode that
+counts a way over the middleware which the pose node is spared. Policy servers have no graph: their
+robot has the camera itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 import io
 import json
+import math
 import os
 from pathlib import Path
+import socket
 import threading
 import time
 from typing import Any
@@ -22,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from vla_ros import paths
-from vla_ros.bench.rounds import Ratio, ratio
+from vla_ros.bench.rounds import over, Ratio, ratio
 from vla_ros.bringup import environment, NodeSpec, Options, sim_graph
 from vla_ros.errors import ConfigurationError
 from vla_ros.supervisor import Log, Supervisor
@@ -33,8 +37,14 @@ READY_S = 90.0
 PERIOD_MS = 20.0
 LATE = 1.25
 
-FLOOR, PLAIN, APART, COMPOSED = 'direct calls', 'plain nodes', 'four processes', 'composed'
+FLOOR, NAIVE, PLAIN = 'direct calls', 'naive node', 'plain nodes'
+WEBSOCKET, GRPC = 'websocket', 'gRPC'
+APART, COMPOSED = 'four processes', 'composed'
+#: What the policy servers need: the extra ``bench``, and openpi-client (see setup.py).
+_OF_SERVERS = ('grpc', 'msgpack', 'openpi_client', 'websockets')
 _ROBOT = 'robot'
+#: In command lines of processes that are not measured, but measured with.
+_BESIDE = (b'vla_ros.nodes.bench_robot', b'onlooker', b'py-spy')
 
 
 @dataclass(frozen=True)
@@ -55,8 +65,9 @@ class Sample:
     """
     One subject in one round.
 
-    Latencies from a picture's stamp to its chunk; ``delivered`` is the share of pictures that
-    got one; ``cpu_ms`` is for a picture, of all processes but the robot. Periods are those of
+    Latencies from a picture's stamp to its chunk, and ``pose_ms`` to the first pose that follows
+    from it, as the pose node tells; ``delivered`` is the share of pictures that got a chunk;
+    ``cpu_ms`` is for a picture, of all processes but the robot. Periods are those of
     robot_action, NaN where nothing ticks; ``late`` is the share above 1.25 of what they should be.
     """
 
@@ -66,6 +77,7 @@ class Sample:
     cpu_ms: float
     period_p99_ms: float
     late: float
+    pose_ms: float = math.nan
 
     @classmethod
     def of(cls, record: Mapping[str, Any], cpu_s: float) -> Sample:
@@ -81,6 +93,7 @@ class Sample:
             cpu_ms=cpu_s * 1e3 / record['sent'],
             period_p99_ms=float(np.percentile(periods, 99)),
             late=float(np.mean(periods > LATE * PERIOD_MS)),
+            pose_ms=float(record.get('pose_ms') or math.nan),
         )
 
 
@@ -93,7 +106,7 @@ class Subject:
 
 
 class Script(NodeSpec):
-    """A process of a baseline, from ``benchmarks/``."""
+    """A process of ``benchmarks/``, a baseline or one who looks on."""
 
     @property
     def module(self) -> str:
@@ -101,34 +114,63 @@ class Script(NodeSpec):
 
 
 def subjects(load: Load) -> dict[str, Subject]:
-    """Return everything that is compared; raises ConfigurationError without ``benchmarks/``."""
-    folder = paths.share_dir() / 'benchmarks'
-    if not folder.is_dir():
-        raise ConfigurationError(f'no baselines in {folder}: run from a checkout')
-    robot = NodeSpec(
-        _ROBOT, 'bench_robot', namespace=NAMESPACE, arguments=load.arguments(), respawn=False
-    )
-    ours = environment('sim', os.environ)
+    """
+    Return everything that is compared, servers only where what they need is installed.
+
+    Raises ConfigurationError without ``benchmarks/``.
+    """
+    robot, ours = robot_of(load), environment('sim', os.environ)
     # Baselines run as they would without this package: the middleware's defaults, this host only.
     plain = {
-        'PYTHONPATH': f'{folder}{os.pathsep}{os.environ.get("PYTHONPATH", "")}',
+        **scripts(),
         **{k: v for k, v in ours.items() if k == 'ROS_AUTOMATIC_DISCOVERY_RANGE'},
     }
     nodes = tuple(
         Script(name, 'plain_nodes', namespace=NAMESPACE, arguments=(name,))
         for name in ('camera', 'command', 'inference', 'pose')
     )
+    naive = Script('naive', 'naive_node', namespace=NAMESPACE)
     direct = Script(_ROBOT, 'direct_calls', arguments=load.arguments(), respawn=False)
+    serve = all(map(find_spec, _OF_SERVERS))
     return {
         FLOOR: Subject((direct,), {**ours, **plain}),
+        NAIVE: Subject((naive, robot), plain),
         PLAIN: Subject((*nodes, robot), plain),
-        APART: Subject((*_pipeline(composed=False), robot), ours),
-        COMPOSED: Subject((*_pipeline(composed=True), robot), ours),
+        **({name: _served(name, load, {**ours, **plain}) for name in (WEBSOCKET, GRPC) if serve}),
+        APART: Subject((*pipeline(), robot), ours),
+        COMPOSED: Subject((*pipeline(composed=True), robot), ours),
     }
 
 
-def _pipeline(composed: bool) -> tuple[NodeSpec, ...]:
-    options = Options(namespace=NAMESPACE, markers=False, composed=composed)
+def _served(kind: str, load: Load, environment: Mapping[str, str]) -> Subject:
+    """Return a policy server and its robot, on a port that nobody has."""
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = ('--port', str(free.getsockname()[1]))
+    name = kind.lower()
+    server = Script('server', f'{name}_server', arguments=port)
+    arguments = (*load.arguments(), *port)
+    robot = Script(_ROBOT, f'{name}_robot', arguments=arguments, respawn=False)
+    return Subject((server, robot), environment)
+
+
+def robot_of(load: Load) -> NodeSpec:
+    """Return the robot that sends the pictures of a load."""
+    return NodeSpec(
+        _ROBOT, 'bench_robot', namespace=NAMESPACE, arguments=load.arguments(), respawn=False
+    )
+
+
+def scripts() -> dict[str, str]:
+    """Return an environment to run scripts in; raises ConfigurationError without them."""
+    folder = paths.share_dir() / 'benchmarks'
+    if not folder.is_dir():
+        raise ConfigurationError(f'no scripts in {folder}: run from a checkout')
+    return {'PYTHONPATH': f'{folder}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+
+
+def pipeline(composed: bool = False, markers: bool = False) -> tuple[NodeSpec, ...]:
+    """Return the nodes of this package without a simulator."""
+    options = Options(namespace=NAMESPACE, markers=markers, composed=composed)
     return tuple(spec for spec in sim_graph(options) if spec.name != 'sim')
 
 
@@ -155,9 +197,11 @@ class _Notes(Log):
         return 'the last words:\n' + '\n'.join(self.lines[-5:])
 
 
-def measure(subject: Subject, load: Load) -> Sample:
+def measure(
+    subject: Subject, load: Load, on_begin: Callable[[Collection[int]], None] = lambda pids: None
+) -> Sample:
     """
-    Run a subject once.
+    Run a subject once; ``on_begin`` is told its processes when what counts begins.
 
     Raises TimeoutError if it gives no answer, ConfigurationError if one of its processes ended.
     """
@@ -165,7 +209,11 @@ def measure(subject: Subject, load: Load) -> Sample:
     limit_s = READY_S + 2.0 * load.frames / load.rate_hz
     deadline_s = time.monotonic() + limit_s
     with Supervisor(subject.specs, subject.environment, notes) as supervisor:
+        told = False
         while not notes.done.wait(timeout=0.1):
+            if not told and 'begin' in notes.cpu_s:
+                told = True
+                on_begin(notes.cpu_s['begin'])
             try:
                 supervisor.poll()
             except ConfigurationError as error:
@@ -179,24 +227,27 @@ def measure(subject: Subject, load: Load) -> Sample:
 
 
 def children_cpu_s() -> dict[int, float]:
-    """Return the CPU time of each child of this process but the robot, s, by its pid."""
+    """Return the CPU time, s, of each child of this process but robot and viewer, by its pid."""
     found = {}
     ticks_hz = os.sysconf('SC_CLK_TCK')
     for folder in Path('/proc').glob('[0-9]*'):
         with suppress(OSError):  # it has ended
             # The name of a program, in brackets, may hold anything; the rest are numbers.
             values = (folder / 'stat').read_text().rpartition(')')[2].split()
-            is_robot = b'vla_ros.nodes.bench_robot' in (folder / 'cmdline').read_bytes()
-            if int(values[1]) == os.getpid() and not is_robot:
+            is_beside = any(name in (folder / 'cmdline').read_bytes() for name in _BESIDE)
+            is_over = values[0] == 'Z'
+            if int(values[1]) == os.getpid() and not is_beside and not is_over:
                 found[int(folder.name)] = (int(values[11]) + int(values[12])) / ticks_hz
     return found
 
 
 def run_rounds(
-    load: Load, rounds: int, on_turn: Callable[[int, str], None]
+    everything: Mapping[str, Subject],
+    load: Load,
+    rounds: int,
+    on_turn: Callable[[int, str], None],
 ) -> Iterator[dict[str, Sample]]:
     """Yield the samples of each round; each begins with another subject."""
-    everything = subjects(load)
     names = list(everything)
     for i in range(rounds):
         turn = i % len(names)
@@ -238,16 +289,16 @@ def goals(rounds: Sequence[Mapping[str, Sample]]) -> list[Goal]:
         Goal('latency added, four processes / plain', 0.40, ratio(latency, APART, PLAIN)),
         Goal('CPU added, composed / plain', 0.20, ratio(cpu, COMPOSED, PLAIN)),
     ]
+    if WEBSOCKET in rounds[0]:
+        found.append(
+            Goal('latency added, composed / websocket', 0.25, ratio(latency, COMPOSED, WEBSOCKET))
+        )
     for name in (APART, COMPOSED):
-        delivered = _over([r[name].delivered for r in rounds])
+        delivered = over([r[name].delivered for r in rounds])
         found.append(Goal(f'delivered, {name}', 0.99, delivered, is_upper=False))
-        period = _over([r[name].period_p99_ms for r in rounds])
+        period = over([r[name].period_p99_ms for r in rounds])
         found.append(Goal(f'p99 of the tick, ms, {name}', 25.0, period))
     return found
-
-
-def _over(values: Sequence[float]) -> Ratio:
-    return Ratio(float(np.median(values)), min(values), max(values))
 
 
 def table(rounds: Sequence[Mapping[str, Sample]]) -> str:
@@ -260,9 +311,14 @@ def table(rounds: Sequence[Mapping[str, Sample]]) -> str:
             f'{name:<15}  {m["latency_ms"]:>10.2f}  {m["latency_p95_ms"]:>6.1f}  {extra:>8.2f}  '
             f'{m["delivered"]:>9.3f}  {m["cpu_ms"]:>6.2f}  {m["period_p99_ms"]:>11.1f}'
         )
-    lines += ['', 'goals (medians of the rounds, least and largest):']
-    for goal in goals(rounds):
+    return '\n'.join([*lines, *goal_lines(goals(rounds))])
+
+
+def goal_lines(found: Sequence[Goal]) -> list[str]:
+    """Return what was promised and measured, one line a goal."""
+    lines = ['', 'goals (medians of the rounds, least and largest):']
+    for goal in found:
         sign = '<=' if goal.is_upper else '>='
         mark = 'yes' if goal.holds else 'no'
         lines.append(f'{mark:<3}  {goal.name:<40} {goal.measured}  {sign} {goal.limit:g}')
-    return '\n'.join(lines)
+    return lines

@@ -1,5 +1,5 @@
 """
-A policy alone: eager, as TorchScript and frozen, by threads and batch size.
+A policy alone: on every backend that is installed, by threads and batch size.
 
 The inputs are the contract's example, so no camera, text or robot is needed.
 """
@@ -8,25 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+import shutil
 import time
-from typing import Any
 
 import numpy as np
 import torch
 
 from vla_ros.bench.rounds import Ratio, ratio
-from vla_ros.errors import ConfigurationError
 from vla_ros.models.contract import example_inputs
+from vla_ros.models.convert import convert, FORMATS
 from vla_ros.models.export import freeze
-from vla_ros.models.registry import build_policy
-from vla_ros.pipeline.manifest import PolicyManifest
+from vla_ros.pipeline.backends import Module
+from vla_ros.pipeline.manifest import BACKENDS, PolicyManifest
 from vla_ros.pipeline.policy import load_policy, WARM_UP_CALLS
+from vla_ros.training.rebuild import rebuild
 
-Module = Callable[..., Any]
+#: Returns a policy that runs with so many threads.
+Loader = Callable[[int], Module]
 
 REFERENCE = 'eager'
+#: What runs with torch alone, then what is exported first (see ``models.convert``).
+WAYS = (REFERENCE, 'torchscript', 'frozen', 'pt2', 'onnx', 'openvino', 'int8')
+_PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+
+
+def installed() -> tuple[str, ...]:
+    """Return those of ``WAYS`` that can be measured here."""
+    onnx = all(map(find_spec, _PACKAGES))
+    there = {
+        'pt2': shutil.which('g++') is not None,
+        'onnx': onnx,
+        'openvino': onnx and find_spec('openvino') is not None,
+        'int8': onnx,
+    }
+    return tuple(way for way in WAYS if there.get(way, True))
 
 
 @dataclass(frozen=True)
@@ -49,40 +68,39 @@ class Timing:
     error: float
 
 
-def backends(path: Path, config: Path | None = None) -> tuple[PolicyManifest, dict[str, Module]]:
+def loaders(
+    path: Path, ways: Sequence[str], folder: Path, config: Path | None = None
+) -> tuple[PolicyManifest, dict[str, Loader]]:
     """
-    Return the manifest and each way to run the policy at ``path``, the reference first.
+    Return the manifest of the TorchScript policy at ``path``, and each way to run it.
 
-    ``config`` is that of its training, the shipped policy's if None. Raises ConfigurationError
-    if the file is none, or that configuration builds another network.
+    The reference comes first, asked for or not. Files that are exported for this stay in
+    ``folder``. Raises ConfigurationError as ``rebuild`` and ``convert`` do.
     """
-    from vla_ros.training.config import load_config
-    from vla_ros.training.run import policy_spec
+    manifest, eager = rebuild(path, config)
+    scripted = load_policy(path).module
+    of_torch = {REFERENCE: eager, 'torchscript': scripted, 'frozen': freeze(scripted)}
+    found: dict[str, Loader] = {}
+    for way in (REFERENCE, *ways):
+        if way in of_torch:
+            found[way] = partial(_same, of_torch[way])
+        else:
+            out = folder / f'{way}{BACKENDS[FORMATS[way].backend]}'
+            convert(eager, manifest, way, out)
+            found[way] = partial(_load, out)
+    return manifest, found
 
-    policy = load_policy(path)
-    chosen = load_config(config)
-    spec = policy_spec(chosen, policy.manifest.text_width)
-    eager = build_policy(chosen.policy, spec, chosen.options).eval()
-    # TorchScript also keeps what a module computes when it is made; the module has its own.
-    made = {name for name, _ in eager.named_buffers()} - set(eager.state_dict())
-    weights = {k: v for k, v in policy.module.state_dict().items() if k not in made}
-    try:
-        eager.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f'{path}: its weights are not of the network of {config or "the default training"}; '
-            'give the configuration of its training with --config'
-        ) from error
-    modules = {
-        REFERENCE: eager,
-        'torchscript': policy.module,
-        'frozen': freeze(policy.module),
-    }
-    return policy.manifest, modules
+
+def _same(module: Module, threads: int) -> Module:
+    return module  # torch has one number of threads for all
+
+
+def _load(path: Path, threads: int) -> Module:
+    return load_policy(path, threads).module
 
 
 def measure(
-    modules: Mapping[str, Module],
+    loaders: Mapping[str, Loader],
     manifest: PolicyManifest,
     threads: Sequence[int],
     batches: Sequence[int],
@@ -91,7 +109,8 @@ def measure(
     on_round: Callable[[], None] = lambda: None,
 ) -> Iterator[Timing]:
     """Yield a timing for each; ``on_round`` is called before each round."""
-    cells = list(product(threads, batches, modules))
+    modules = {(n, name): load(n) for n in threads for name, load in loaders.items()}
+    cells = list(product(threads, batches, loaders))
     wall: dict[tuple[int, int, str], list[list[float]]] = {cell: [] for cell in cells}
     cpu: dict[tuple[int, int, str], list[float]] = {cell: [] for cell in cells}
     inputs = {batch: example_inputs(manifest, batch) for batch in batches}
@@ -100,7 +119,7 @@ def measure(
         for cell in cells:
             count, batch, name = cell
             torch.set_num_threads(count)
-            taken_s, cpu_s = _time(modules[name], inputs[batch], calls)
+            taken_s, cpu_s = time_calls(modules[count, name], inputs[batch], calls)
             wall[cell].append(taken_s)
             cpu[cell].append(cpu_s)
     torch.set_num_threads(1)
@@ -118,11 +137,13 @@ def measure(
             p95_ms=float(np.percentile(every, 95)),
             cpu_ms=float(np.median(cpu[count, batch, name])) * 1e3,
             ratio=ratio(by_round, name, REFERENCE),
-            error=_error(modules[name], modules[REFERENCE], inputs[batch]),
+            error=_error(modules[count, name], modules[count, REFERENCE], inputs[batch]),
         )
 
 
-def _time(module: Module, inputs: Sequence[torch.Tensor], calls: int) -> tuple[list[float], float]:
+def time_calls(
+    module: Module, inputs: Sequence[torch.Tensor], calls: int
+) -> tuple[list[float], float]:
     """Return the wall time of each call, and the CPU time of one on average, s."""
     taken_s = []
     with torch.no_grad():

@@ -33,6 +33,11 @@ class Ratio:
         return f'{self.median:.2f} [{self.low:.2f}, {self.high:.2f}]'
 
 
+def over(values: Sequence[float]) -> Ratio:
+    """Return the median of what was measured in each round."""
+    return Ratio(float(np.median(values)), min(values), max(values))
+
+
 def ratio(rounds: Sequence[Mapping[str, float]], name: str, reference: str) -> Ratio:
     """
     Return what ``name`` takes of what ``reference`` takes, over the rounds.
@@ -40,7 +45,7 @@ def ratio(rounds: Sequence[Mapping[str, float]], name: str, reference: str) -> R
     NaN where a reference takes nothing, which measurement error can make of very little.
     """
     ratios = [r[name] / r[reference] if r[reference] > 0.0 else math.nan for r in rounds]
-    return Ratio(float(np.median(ratios)), min(ratios), max(ratios))
+    return over(ratios)
 
 
 def probe_s() -> float:
