@@ -8,13 +8,12 @@ Between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` stands what this scrip
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
 from dataclasses import fields
-import math
 from pathlib import Path
 import re
 import sys
 
+from model_tables import FAMILIES, family_table, objectives_section, policies_table, table
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from vla_ros.evaluation.card import results_table
@@ -24,13 +23,13 @@ from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.reason import Reason
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ('README.md', 'docs/dataflow.md', 'docs/nodes.md')
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ['| ' + ' | '.join(header) + ' |', '|' + '---|' * len(header)]
-    lines += ['| ' + ' | '.join(row) + ' |' for row in rows]
-    return '\n'.join(lines)
+PAGES = (
+    'README.md',
+    'docs/dataflow.md',
+    'docs/models.md',
+    'docs/nodes.md',
+    'docs/objectives.md',
+)
 
 
 def type_name(message: type) -> str:
@@ -63,7 +62,7 @@ def limits(metadata: dict[str, object]) -> str:
 
 
 def default(value: object) -> str:
-    if isinstance(value, tuple) and all(math.isnan(v) for v in value):
+    if isinstance(value, tuple) and all(v != v for v in value):
         return '(none)'
     return f'`{value!r}`'
 
@@ -114,6 +113,9 @@ def generated() -> dict[str, str]:
         'reasons': reasons_table(),
         'results': results_table(read_report(shipped_policy_path())),
         'nodes': '\n\n'.join(node_section(node) for node in params.NODE_PARAMS),
+        'policies': policies_table(),
+        'objectives': objectives_section(ROOT / 'docs' / 'objectives'),
+        **{family: family_table(family) for family in FAMILIES},
     }
 
 

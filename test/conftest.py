@@ -3,6 +3,7 @@
 import importlib.util
 import os
 from pathlib import Path
+import sys
 import tempfile
 
 import pytest
@@ -14,12 +15,19 @@ _LOG_FOLDER = tempfile.TemporaryDirectory(prefix='vla_ros_log_')
 
 # Before anything imports rclpy. The processes that tests start inherit all of it.
 os.environ['ROS_DOMAIN_ID'] = str(20 + (_RUN * 7 + _WORKER) % 80)
+# Shared memory, as where this package starts the graph: sockets lose frames that are larger than
+# their buffers.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-# A killed process leaves its shared memory behind; sockets leave nothing.
-os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'UDPv4'
 os.environ['ROS_LOG_DIR'] = _LOG_FOLDER.name
 os.environ['ROS_HOME'] = _LOG_FOLDER.name
 os.environ['TOKENIZERS_PARALLELISM'] = 'false'
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Draw the same numbers whichever tests ran before in this process."""
+    if torch := sys.modules.get('torch'):
+        torch.manual_seed(0)
 
 
 class SkippedModule(pytest.Module):

@@ -34,6 +34,16 @@ def test_without_markers_there_is_no_marker_node():
     assert 'marker' not in [spec.name for spec in GRAPHS['sim'](Options(markers=False))]
 
 
+def test_a_robot_that_is_served_elsewhere_has_no_inference_node():
+    names = [spec.name for spec in GRAPHS['robot'](Options(inference=False))]
+    assert names == ['camera', 'command', 'pose', 'marker']
+
+
+def test_one_process_for_all_is_not_without_its_policy():
+    with pytest.raises(ConfigurationError, match='choose composed, or no inference'):
+        Options(composed=True, inference=False)
+
+
 def test_composed_is_one_process_in_the_place_of_four():
     names = [spec.name for spec in GRAPHS['sim'](Options(composed=True))]
     assert names == ['sim', 'composed', 'marker']

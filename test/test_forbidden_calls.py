@@ -7,7 +7,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(
-    [*(ROOT / 'vla_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py'), ROOT / 'setup.py']
+    [
+        *(
+            path
+            for folder in ('vla_ros', 'launch', 'examples')
+            for path in (ROOT / folder).rglob('*.py')
+        ),
+        ROOT / 'setup.py',
+    ]
 )
 MODULES = {'pickle', 'dill', 'cloudpickle', 'joblib', 'shelve', 'marshal', 'code', 'pty'}
 NAMES = {'eval', 'exec', 'compile', '__import__'}

@@ -1,6 +1,7 @@
 """``vla-ros up sim`` as a process, and what a user sees of it."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 import math
 from pathlib import Path
 import signal
@@ -58,8 +59,31 @@ class Up:
         return time.monotonic() - begun
 
 
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[Up]:
+    """Bring the graph up for a while."""
+    up = Up(folder, *arguments)
+    try:
+        up.wait_for('ready:', READY_S)
+        yield up
+    finally:
+        if up.process.poll() is None:
+            up.end(signal.SIGTERM)
+
+
+@contextmanager
+def user_of(namespace: str = '') -> Iterator:
+    """Be a user of a graph that is up, once it would obey."""
+    from vla_ros.nodes.client import client
+
+    with client(namespace) as opened:
+        opened.wait_ready()
+        assert opened.wait(lambda: opened.sim_state is not None, 10.0)
+        yield opened
+
+
 def obeyed(user, text: str, key: str, timeout_s: float = 25.0) -> bool:
-    user.say(text)
+    user.publish(text)
     return user.wait(lambda: user.sim_state['success'][key], timeout_s)
 
 
@@ -77,3 +101,25 @@ def far_object(user) -> str:
     return max(
         set(objects) - set(HELD_OUT_PAIRS), key=lambda name: math.dist(gripper, objects[name][:2])
     )
+
+
+def check_nothing_moves_unasked(user) -> None:
+    assert moved_m(user, 1.0) < 0.002
+    assert user.status.state == 'idle'
+
+
+def check_stop_holds(user) -> None:
+    user.publish(f'point at the {far_object(user)}')
+    assert user.wait(lambda: user.status.state == 'running', 5.0), user.status
+    user.publish('stop')
+    assert user.wait(lambda: user.status.reason == 'stopped', 1.0)
+    user.wait(lambda: False, 0.7)
+    assert moved_m(user, 0.7) < 0.002
+
+
+def check_the_end(up: Up) -> None:
+    """End it as Ctrl-C does: in time, with every process, without a traceback."""
+    pids = list(up.children().values())
+    assert up.end(signal.SIGINT) < 5.0
+    assert not [pid for pid in pids if Path(f'/proc/{pid}').exists()]
+    assert 'Traceback' not in up.shown()

@@ -293,7 +293,8 @@ class Bench:
                     time.sleep(0.2)
                     return
                 time.sleep(0.01)
-        raise TimeoutError(f'it does not run: {self.ears.statuses[-3:]}')
+        others = [(p.name, p.is_alive, p.log.read_text()[-200:]) for p in self.others]
+        raise TimeoutError(f'it does not run: {self.ears.statuses[-3:]}, beside it {others}')
 
     def close(self) -> str:
         """End everything; return what the pose node wrote."""

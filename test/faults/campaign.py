@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 PROFILE = str(Path(__file__).with_name('short_lease.xml'))
 ENVIRONMENT = {
     'ROS_DOMAIN_ID': str(20 + os.getpid() % 80),
-    'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4',
     'FASTRTPS_DEFAULT_PROFILES_FILE': PROFILE,
     'FASTDDS_DEFAULT_PROFILES_FILE': PROFILE,
-    'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+    # With LOCALHOST, rmw_fastrtps would add shared memory to the profile's sockets.
+    'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SYSTEM_DEFAULT',
     'OMP_NUM_THREADS': '1',
     'TOKENIZERS_PARALLELISM': 'false',
 }

@@ -195,7 +195,8 @@ def judge_records(
     """
     Judge what came over the middleware.
 
-    Times are the poses' own stamps, or where a test turns the clock, from the times of arrival.
+    Times are the poses' own stamps, or where a test turns the clock, from the times of arrival: a
+    pose may have been sent as much as a period later than ``_sent_s`` says, if it came so late.
     Both are read some hundred microseconds away from the gate's own time, so speed and
     acceleration are means over ``window_s``; bounds, norm, sign, frame and single steps are
     judged pose by pose.
@@ -205,6 +206,9 @@ def judge_records(
     oracle = Oracle(envelope, slack=0.02)
     longest = 2.0 * envelope.period_s * envelope.speed
     times, path = [0.0], []
+    arrivals_s = stamps_s if by_stamp else np.array([record.t_s for record in records])
+    late_s = np.clip(arrivals_s - sent_s, 0.0, envelope.period_s)
+    may_be_late_s = []
     for i, record in enumerate(records):
         p, q = np.array(record.position), np.array(record.quaternion)
         oracle.count += 1
@@ -223,7 +227,8 @@ def judge_records(
             gap = min(max(sent_s[i] - sent_s[i - 1], 0.0), 2.0 * envelope.period_s)
             times.append(times[-1] + gap)
         path.append((p, q))
-    _judge_windows(oracle, np.array(times[: len(path)]), path, window_s)
+        may_be_late_s.append(late_s[i])
+    _judge_windows(oracle, np.array(times[: len(path)]), np.array(may_be_late_s), path, window_s)
     return oracle
 
 
@@ -238,15 +243,22 @@ def _sent_s(records: list[Record], period_s: float) -> np.ndarray:
     return np.minimum.accumulate(late_s[::-1])[::-1] + ticks
 
 
-def _judge_windows(oracle: Oracle, times: np.ndarray, path: list, window_s: float) -> None:
-    """Judge mean speeds over windows, and how they change from one window to the next."""
+def _judge_windows(
+    oracle: Oracle, times: np.ndarray, late_s: np.ndarray, path: list, window_s: float
+) -> None:
+    """
+    Judge mean speeds over windows, and how they change from one window to the next.
+
+    A speed is too high where it is for each time (n,) that may be up to ``late_s`` later.
+    """
     size = max(2, round(window_s / oracle.envelope.period_s))
     if len(path) <= 2 * size:
         return
     positions = np.array([p for p, _ in path])
     span = np.maximum(times[size:] - times[:-size], 1e-3)[:, None]
-    velocity = (positions[size:] - positions[:-size]) / span
-    for v in velocity[:: max(1, size // 4)]:
+    way = positions[size:] - positions[:-size]
+    velocity = way / span
+    for v in (way / (span + late_s[size:, None]))[:: max(1, size // 4)]:
         oracle._limit('speed', v, oracle.envelope.speed)
     between = (times[2 * size :] - times[: -2 * size]) / 2.0
     change = (velocity[size:] - velocity[:-size]) / np.maximum(between, 1e-3)[:, None]

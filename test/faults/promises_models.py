@@ -198,7 +198,8 @@ def swapped_models(tally: Tally, size: int) -> None:
     from tiny_policy import TinyPolicy, write_policy
     import torch
 
-    from vla_ros.pipeline import policy
+    from vla_ros.pipeline import pinned
+    from vla_ros.pipeline.policy import load_policy
 
     good = _write_good(tally.folder / 'swap')
     other = write_policy(tally.folder / 'other.pt', TinyPolicy().double()).read_bytes()
@@ -216,8 +217,8 @@ def swapped_models(tally: Tally, size: int) -> None:
     for _ in range(size):
         good.write_bytes(data)
         with (
-            patch.object(policy.hashlib, 'sha256', hash_then_swap),
+            patch.object(pinned.hashlib, 'sha256', hash_then_swap),
             patch.object(torch.jit, 'load', load_noted),
         ):
-            policy.load_policy(good)
+            load_policy(good)
         tally.expect(reads[-1] == data, 'other bytes were loaded than were hashed')

@@ -214,7 +214,10 @@ def floods(tally: Tally, size: int) -> None:
         'from sensor_msgs.msg import Image; from std_msgs.msg import String\n'
         'from geometry_msgs.msg import PoseStamped\n'
         'import array\n'
-        'rclpy.init(args=[]); n = Node("flood" + sys.argv[2])\n'
+        'from rclpy.signals import SignalHandlerOptions\n'
+        # It ends at once when told, for it is always within a call.
+        'rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)\n'
+        'n = Node("flood" + sys.argv[2])\n'
         'what = {"image": (wiring.IMAGE_RAW, Image(height=480, width=640, encoding="rgb8",'
         ' step=1920, data=array.array("B", bytes(921600)))),\n'
         ' "words": (wiring.COMMAND, String(data="x" * 1000000)),\n'
@@ -278,7 +281,8 @@ def restarts(tally: Tally, size: int) -> None:
     names = ('camera', 'marker', 'sim', 'command', 'inference', 'pose')
     shared = Path('/dev/shm')
     files = len(list(shared.iterdir())) if shared.is_dir() else 0
-    usual = {k: v for k, v in os.environ.items() if not k.startswith(('FASTDDS', 'FASTRTPS'))}
+    ours = ('FASTDDS', 'FASTRTPS', 'ROS_AUTOMATIC')
+    usual = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     with (
         patch.dict(os.environ, usual, clear=True),
         supervising.running('sim', Options()) as supervisor,

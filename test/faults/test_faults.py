@@ -142,6 +142,17 @@ def test_a_listener_that_had_to_wait_takes_no_robot_for_too_fast(speed, is_fine)
     assert (judge_records(bursts, wide, by_stamp=False).violations == []) is is_fine
 
 
+@pytest.mark.parametrize(('speed', 'is_fine'), [(0.249, True), (0.27, False)])
+def test_a_gate_that_ticks_late_is_not_taken_for_too_fast(speed, is_fine):
+    # Each seventh pose is late, and so is the robot on its way.
+    made = records(speed, count=120)
+    for i in range(0, 120, 7):
+        x = made[i].position[0] + speed * 0.015
+        made[i] = replace(made[i], t_s=made[i].t_s + 0.015, position=(x, 0.0, 0.2))
+    wide = Envelope(high=(2.0, 1.0, 1.0), acceleration=10.0)
+    assert (judge_records(made, wide, by_stamp=False).violations == []) is is_fine
+
+
 def test_rest_is_timed_from_the_received_poses():
     moving = records(0.1, count=20)
     still = [
