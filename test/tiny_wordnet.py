@@ -1,4 +1,4 @@
-"""A dictionary of a few words in the files of WordNet."""
+"""A dictionary of a few words in the files of WordNet, and a list of a few colours."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ NOUNS = [
     ('color', ATTRIBUTE, '', 'a visual attribute of things'),
     ('red', ATTRIBUTE, 'color', 'the quality of blood'),
     ('crimson', ATTRIBUTE, 'red', 'a deep and vivid shade'),
-    ('umber', ATTRIBUTE, 'color', 'a moderate to dark brown color'),
+    ('bistre', ATTRIBUTE, 'color', 'a moderate to dark brown color'),
     ('banana', FOOD, '', 'elongated crescent-shaped yellow fruit with soft sweet flesh'),
     ('quince', FOOD, '', 'a yellow fruit; its flesh turns red'),
     ('petunia', PLANT, '', 'its flowers are red or blue or yellow'),
@@ -54,3 +54,9 @@ def write_wordnet(folder: Path, nouns=NOUNS, adjectives=ADJECTIVES) -> Path:
         (folder / f'data.{part}').write_text(''.join(data))
         (folder / f'index.{part}').write_text(''.join([LICENCE, *lines]))
     return folder
+
+
+def write_colour_names(path: Path, *names: str) -> Path:
+    """Write a list of colours, each as 'Name,#rrggbb'."""
+    path.write_text('\n'.join(['name,hex', *names]) + '\n')
+    return path

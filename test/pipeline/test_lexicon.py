@@ -13,6 +13,7 @@ LEXICON = Lexicon(
     things={'banana': 'yellow', 'orb': 'green'},
     shapes={'orb': 'ball', 'brick': 'block'},
     nouns=('ball', 'block', 'zone'),
+    compounds=('banana block',),
 )
 
 
@@ -46,6 +47,8 @@ def test_rare_words_are_read_as_plain_ones(text, plain):
     ('text', 'plain'),
     [
         ('the banana coloured block', 'the yellow coloured block'),
+        ('push it towards banana', 'push it towards yellow'),
+        ('leave it at banana.', 'leave it at yellow.'),
         ('the banana-colored ball', 'the yellow colored ball'),
         ('the banana ball', 'the yellow ball'),
         ('the banana orb.', 'the yellow ball.'),
@@ -61,6 +64,7 @@ def test_rare_words_are_read_as_plain_ones(text, plain):
         ('eat the banana', 'eat the banana'),
         ('the banana, ball', 'the banana, ball'),
         ('a banana is here', 'a banana is here'),
+        ('the banana block', 'the banana block'),
     ],
 )
 def test_a_thing_is_a_colour_only_before_what_has_one(text, plain):
@@ -75,6 +79,10 @@ def test_a_thing_is_a_colour_only_before_what_has_one(text, plain):
         ('the crimson orb standing there', 'the red ball standing there'),
         ('painted orb like that', 'painted green like that'),
         ('the brick coloured ball', 'the brick coloured ball'),
+        ('the brick coloured blue', 'the block coloured blue'),
+        ('the brick coloured teal', 'the block coloured green'),
+        ('the orb coloured in banana', 'the ball coloured in yellow'),
+        ('the orb coloured', 'the green coloured'),
     ],
 )
 def test_a_shape_before_what_has_a_colour_is_no_shape(text, plain):
@@ -106,7 +114,11 @@ def test_a_lexicon_in_a_file_is_read_back(tmp_path):
 
 def test_the_order_of_entries_does_not_matter_to_what_is_pinned():
     turned = Lexicon(
-        dict(reversed(LEXICON.colours.items())), LEXICON.things, LEXICON.shapes, LEXICON.nouns
+        dict(reversed(LEXICON.colours.items())),
+        LEXICON.things,
+        LEXICON.shapes,
+        LEXICON.nouns,
+        LEXICON.compounds,
     )
     assert turned.sha256 == LEXICON.sha256
     assert NO_LEXICON.sha256 != LEXICON.sha256
@@ -118,8 +130,15 @@ def test_the_order_of_entries_does_not_matter_to_what_is_pinned():
         ('{', 'Expecting'),
         ('[]', 'expected'),
         ('{"colours": {}, "things": {}, "shapes": {}}', 'nouns'),
-        ('{"colours": {}, "things": {}, "shapes": {}, "nouns": [], "verbs": {}}', 'verbs'),
-        ('{"colours": {"a": 1}, "things": {}, "shapes": {}, "nouns": []}', 'colours.a'),
+        ('{"colours": {}, "things": {}, "shapes": {}, "nouns": []}', 'compounds'),
+        (
+            '{"colours": {}, "things": {}, "shapes": {}, "nouns": [], "compounds": [], "x": 1}',
+            'x',
+        ),
+        (
+            '{"colours": {"a": 1}, "things": {}, "shapes": {}, "nouns": [], "compounds": []}',
+            'colours.a',
+        ),
         ('{"colours": {"a": "red", "a": "blue"}}', 'twice'),
     ],
 )
@@ -163,5 +182,13 @@ def test_the_shipped_file_is_what_the_lexicon_writes(shipped):
     assert json.loads(shipped.to_json())['colours']['crimson'] == 'red'
 
 
-def test_the_shipped_lexicon_comes_with_the_licence_of_its_source():
-    assert 'Princeton University' in lexicon_path().with_name('LICENSE-WordNet.txt').read_text()
+@pytest.mark.parametrize(
+    ('file', 'owner'),
+    [('LICENSE-WordNet.txt', 'Princeton University'), ('LICENSE-color-names.txt', 'David Aerne')],
+)
+def test_the_shipped_lexicon_comes_with_the_licences_of_its_sources(file, owner):
+    assert owner in lexicon_path().with_name(file).read_text()
+
+
+def test_the_shipped_lexicon_knows_kinds_of_things(shipped):
+    assert shipped.plain('the crystal ball') == 'the crystal ball'

@@ -1,5 +1,13 @@
 import pytest
-from tiny_wordnet import ARTEFACT, ATTRIBUTE, FOOD, NOUNS, OBJECT, write_wordnet
+from tiny_wordnet import (
+    ARTEFACT,
+    ATTRIBUTE,
+    FOOD,
+    NOUNS,
+    OBJECT,
+    write_colour_names,
+    write_wordnet,
+)
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.training.grammar import vocabulary, words_of_colours
@@ -8,12 +16,16 @@ from vla_ros.training.lexicon import read_lexicon
 
 @pytest.fixture
 def lexicon(tmp_path):
-    return read_lexicon(write_wordnet(tmp_path))
+    return of(tmp_path)
 
 
-def of(tmp_path, *nouns):
-    """Return the lexicon of more nouns."""
-    return read_lexicon(write_wordnet(tmp_path, [*NOUNS, *nouns]))
+def of(tmp_path, *nouns, names=()):
+    """Return the lexicon of more nouns, and of more names of colours."""
+    return read(write_wordnet(tmp_path, [*NOUNS, *nouns]), *names)
+
+
+def read(wordnet, *names):
+    return read_lexicon(wordnet, write_colour_names(wordnet / 'names.csv', *names))
 
 
 def test_a_kind_of_a_colour_is_that_colour(lexicon):
@@ -29,7 +41,7 @@ def test_an_adjective_that_is_no_colour_has_none(lexicon):
 
 
 def test_a_colour_that_nothing_on_the_table_has_is_left_alone(lexicon):
-    assert 'umber' not in {**lexicon.colours, **lexicon.things}
+    assert 'bistre' not in {**lexicon.colours, **lexicon.things}
 
 
 def test_a_thing_has_the_colour_of_its_definition(lexicon):
@@ -87,6 +99,23 @@ def test_a_colour_that_the_table_lacks_is_the_one_that_its_definition_names(tmp_
     assert of(tmp_path, *more).colours['mauve'] == 'purple'
 
 
+def test_what_people_call_a_colour_counts_for_more_than_its_definition(tmp_path):
+    assert of(tmp_path).things['quince'] == 'yellow'
+    assert of(tmp_path, names=['Quince,#0000ff']).things['quince'] == 'blue'
+
+
+def test_what_nobody_can_see_has_no_colour(tmp_path):
+    blues = [f'{word},#0000ff' for word in ('Redcap', 'Gable', 'Sheepish', 'Nowhere')]
+    found = of(tmp_path, names=blues)
+    assert found.things['gable'] == 'blue'
+    assert not {'redcap', 'sheepish', 'nowhere'} & {**found.colours, **found.things}.keys()
+
+
+def test_a_kind_of_thing_is_no_colour_of_it(tmp_path):
+    more = [('quince_ball', ARTEFACT, '', 'is eaten'), ('redcap_ball', ARTEFACT, '', 'is odd')]
+    assert of(tmp_path, *more).compounds == ('quince ball',)
+
+
 def test_the_shape_is_that_of_the_commonest_sense(tmp_path):
     more = [('wedgie', ARTEFACT, '', 'part of a shoe'), ('wedgie', ARTEFACT, '', 'a ball')]
     assert 'wedgie' not in of(tmp_path, *more).shapes
@@ -101,7 +130,7 @@ def test_the_commonest_sense_tells_most(lexicon):
 def test_a_rare_sense_hardly_tells(tmp_path):
     more = [('wisp', OBJECT, '', 'something small')]
     nouns = [*NOUNS[:-2], *more, *NOUNS[-2:]]
-    assert read_lexicon(write_wordnet(tmp_path, nouns)).things['wisp'] == 'yellow'
+    assert read(write_wordnet(tmp_path, nouns)).things['wisp'] == 'yellow'
 
 
 def test_what_is_said_first_tells_most(tmp_path):
@@ -123,11 +152,11 @@ def test_nouns_are_plain_words_for_objects_and_zones(lexicon):
 def test_a_missing_file_is_told(tmp_path, name):
     (write_wordnet(tmp_path) / name).unlink()
     with pytest.raises(ConfigurationError, match=f'no WordNet 3 .*{name}.*give the folder'):
-        read_lexicon(tmp_path)
+        read(tmp_path)
 
 
 @pytest.mark.parametrize('text', ['no dictionary\n', '1 | 2\n', '0 0 n zz | x\n', '\xff\n'])
 def test_files_of_something_else_are_told(tmp_path, text):
     (write_wordnet(tmp_path) / 'data.noun').write_bytes(text.encode('latin-1'))
     with pytest.raises(ConfigurationError, match='no WordNet 3'):
-        read_lexicon(tmp_path)
+        read(tmp_path)

@@ -1,4 +1,4 @@
-"""``vla-ros lexicon``: the file of rare words, made anew from WordNet and a survey of colours."""
+"""``vla-ros lexicon``: the file of rare words, made anew from WordNet and names of colours."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='of WordNet 3, with data.noun and index.noun, as /usr/share/wordnet of Debian',
     )
     parser.add_argument(
+        '--colour-names',
+        metavar='FILE',
+        type=Path,
+        required=True,
+        help='lines "name,hex": dist/colornames.csv of the npm package color-name-list',
+    )
+    parser.add_argument(
         '--out', metavar='FILE', type=Path, default=lexicon_path(), help='policies pin its content'
     )
 
@@ -25,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from vla_ros.training.lexicon import read_lexicon
 
-    lexicon = read_lexicon(args.wordnet)
+    lexicon = read_lexicon(args.wordnet, args.colour_names)
     try:
         args.out.write_text(lexicon.to_json(), encoding='utf-8')
     except OSError as error:

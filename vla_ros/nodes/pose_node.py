@@ -52,6 +52,8 @@ from vla_ros.pipeline.session import Rules, State
 STATUS_PERIOD_S = 0.5
 #: How often to look for second publishers.
 LOOK_PERIOD_S = 0.2
+#: Both clocks read within this are of one moment; so often it is tried.
+AT_ONCE_S, READINGS = 5e-4, 3
 LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
 
 P = TypeVar('P')
@@ -93,7 +95,12 @@ class PoseNode(Node):
         report_health(self, self._report.health)
 
     def _now(self) -> Instant:
-        return Instant(time.monotonic(), self._now_ns())
+        """Return one moment on both clocks, read again where this process was paused between."""
+        for _ in range(READINGS):
+            steady_s, stamp_ns = time.monotonic(), self._now_ns()
+            if time.monotonic() - steady_s < AT_ONCE_S:
+                break
+        return Instant(steady_s, stamp_ns)
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

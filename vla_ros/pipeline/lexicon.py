@@ -28,8 +28,8 @@ _FUNCTION_WORDS = """
 """
 #: And right after these, where a thing would have an article: painted banana, in banana.
 _COPULAS = """
-    appearing be being color colored colour coloured in into is it's looking looks of on onto
-    painted that's to
+    appearing at be being color colored colour coloured in inside into is it's looking looks of on
+    onto painted that's to toward towards upon within
 """
 _COLOURING = frozenset(_COPULAS.split())
 _NO_NOUN = frozenset(('', *_FUNCTION_WORDS.split()))
@@ -42,17 +42,23 @@ class Lexicon:
     Plain words by rare ones.
 
     ``colours`` are names of colours, ``things`` have a typical colour, ``shapes`` have a typical
-    shape. ``nouns`` are plain words for what may have a colour.
+    shape. ``nouns`` are plain words for what may have a colour, ``compounds`` are things before
+    nouns that tell a kind and no colour, as in beach ball.
     """
 
     colours: Mapping[str, str]
     things: Mapping[str, str]
     shapes: Mapping[str, str]
     nouns: tuple[str, ...]
+    compounds: tuple[str, ...]
 
     @cached_property
     def _has_colour(self) -> frozenset[str]:
         return frozenset((*self.nouns, *self.shapes, *_COLOURED))
+
+    @cached_property
+    def _kinds(self) -> frozenset[str]:
+        return frozenset(self.compounds)
 
     @cached_property
     def _plain_colours(self) -> frozenset[str]:
@@ -62,12 +68,14 @@ class Lexicon:
         """Return ``text`` with rare words of colour and shape replaced by plain ones."""
         words = text.replace('-', ' ').split()
         said: list[str] = []  # from the last word on
-        following = ''
+        following = after = ''
         for i in reversed(range(len(words))):
             preceding = words[i - 1].lower() if i else ''
-            if word := self._plain(words[i], preceding, following):
+            # An orb coloured blue is a ball; an orb coloured block has the colour of an orb.
+            coloured = following in _COLOURED and after in (*self._plain_colours, 'in')
+            if word := self._plain(words[i], preceding, '' if coloured else following):
                 said.append(word)
-                following = word.lower().rstrip(_MARKS)
+                following, after = word.lower().rstrip(_MARKS), following
         return ' '.join(reversed(said))
 
     def _plain(self, said: str, preceding: str, following: str) -> str:
@@ -89,6 +97,8 @@ class Lexicon:
 
     def _is_colour(self, thing: str, preceding: str, following: str) -> bool:
         """Say whether a thing is named for its colour, and not as what is meant."""
+        if f'{thing} {following}' in self._kinds:
+            return False
         if thing in self.shapes and following not in self._has_colour:
             # An orb standing there is a ball, whatever its colour; painted orb it has that colour.
             return bool(following) and preceding in _COLOURING
@@ -103,7 +113,7 @@ class Lexicon:
         return json.dumps(asdict(self), indent=0, sort_keys=True) + '\n'
 
 
-NO_LEXICON = Lexicon({}, {}, {}, ())
+NO_LEXICON = Lexicon({}, {}, {}, (), ())
 
 
 def read_lexicon_file(path: Path) -> Lexicon:

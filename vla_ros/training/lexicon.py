@@ -1,10 +1,10 @@
 """
-What a dictionary and a survey know of colours and shapes, for words that training never heard.
+What a dictionary and names of colours know, for words that training never heard.
 
 Read from the files of Princeton WordNet 3 (Miller 1995; the folder ``dict`` of its distribution,
 or ``/usr/share/wordnet`` of Debian's package wordnet-base). A word gets the colour or shape that
 its definition, its synonyms or what it is a kind of speak of most: earlier senses first for
-colours, the commonest alone for shapes. Of colours, a survey of what people call them knows better
+colours, the commonest alone for shapes. Of colours, what people call so knows better
 (``colour_names.py``).
 """
 
@@ -19,7 +19,7 @@ import re
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.lexicon import Lexicon
 from vla_ros.sim.scene import COLOURS, SHAPES
-from vla_ros.training.colour_names import survey_colours
+from vla_ros.training.colour_names import colours_of_words, read_colour_names
 from vla_ros.training.grammar import (
     OTHER,
     single_words,
@@ -41,10 +41,13 @@ _SHAPES = {
 }
 #: Lexicographer files of things that can lie on a table: artifact, food, object, plant, shape.
 _THINGS = ('06', '13', '17', '20', '25')
-_COLOURED = (*_THINGS, '27')  # and substances, as minerals
+#: And of all else that can be seen: animals, bodies, phenomena, substances.
+_SEEN = (*_THINGS, '05', '08', '19', '27')
 #: A synonym tells more than a word of the definition, what is said later tells less, and the
 #: runner-up must stay behind.
 _SYNONYM, _LATER, _CLEAR = 3.0, 0.5, 0.6
+#: Of the names that a word stands in, so many have its colour.
+_SHARE = 0.4
 _ALIKE = ('or', 'and', 'to')
 _ENDING = ' (coloured|colored)'
 
@@ -57,8 +60,12 @@ class _Sense:
     file: str
 
 
-def read_lexicon(wordnet: Path) -> Lexicon:
-    """Return what WordNet says of single words; raises ConfigurationError without its files."""
+def read_lexicon(wordnet: Path, colour_names: Path) -> Lexicon:
+    """
+    Return what WordNet and a list of colours say of single words.
+
+    Raises ConfigurationError without these files.
+    """
     try:
         nouns, adjectives = _senses(wordnet, 'noun'), _senses(wordnet, 'adj')
         noun_index, adjective_index = _index(wordnet, 'noun'), _index(wordnet, 'adj')
@@ -78,31 +85,44 @@ def read_lexicon(wordnet: Path) -> Lexicon:
     shape_words = {
         word: shape for shape in SHAPES for word in single_words('shapes', shape)
     } | _SHAPES
-    survey = survey_colours(_COLOURS, _CLEAR)
-    for word in sorted({*noun_index, *adjective_index, *survey, *taught}):
+    names = read_colour_names(colour_names)
+    counted = colours_of_words(names, _COLOURS, OTHER, _CLEAR, _SHARE)
+    for word in sorted({*noun_index, *adjective_index, *taught}):
         if not re.fullmatch('[a-z]{3,}', word) or word in known:
             continue
         as_noun = [nouns[key] for key in noun_index.get(word, ())]
         in_file = [sense for sense in as_noun if sense.file in _THINGS]
-        coloured = [sense for sense in as_noun if sense.file in _COLOURED]
+        seen = [sense for sense in as_noun if sense.file in _SEEN]
         as_adjective = [adjectives[key] for key in adjective_index.get(word, ())]
         named = [s for s in as_adjective if 'color' in s.definition] + [
             s for s in as_noun if _is_colour(s, nouns)
         ]
-        defined = _told(_COLOURS, word, named, senses)
-        if (surveyed := survey.get(word)) == OTHER and defined:
-            surveyed = defined  # mauve is no colour of the table, and most of all a purple
-        colour = taught.get(word) or surveyed or defined
-        is_name = bool(named) or not as_noun
-        if not is_name:
-            colour = colour or _told(_COLOURS, word, coloured, {})
-        if colour not in (None, OTHER):
-            # What training says of a word counts for more than what others say.
-            (colours if is_name else things)[word] = said.get(word, colour)
+        colour = _colour(word, counted.get(word), named, seen, senses)
+        # What training says of a word counts for more than what others say.
+        if word in taught or (named and colour):
+            colours[word] = said.get(word) or colour  # type: ignore[assignment]
+        elif colour:
+            things[word] = said.get(word, colour)
         if shape := _told(_SHAPES, word, in_file[:1], nouns, shape_words):
             shapes[word] = shape
-    zone_words = single_words('zones')
-    return Lexicon(colours, things, shapes, tuple(sorted({*shape_words, *zone_words})))
+    plain_nouns = {*shape_words, *single_words('zones')}
+    # A beach ball is a ball of any colour.
+    compounds = {key.replace('_', ' ') for key in noun_index if key.count('_') == 1}
+    kinds = {c for c in compounds if c.split()[0] in things and c.split()[1] in plain_nouns}
+    return Lexicon(colours, things, shapes, tuple(sorted(plain_nouns)), tuple(sorted(kinds)))
+
+
+def _colour(
+    word: str,
+    counted: str | None,
+    named: list[_Sense],
+    seen: list[_Sense],
+    senses: dict[str, _Sense],
+) -> str | None:
+    """Return the colour of the table that a word has: as it is counted, else as it is defined."""
+    defined = _told(_COLOURS, word, named, senses) if named else _told(_COLOURS, word, seen, {})
+    told = counted or (None if defined == OTHER else defined)
+    return told if named or seen else None
 
 
 def _told(
