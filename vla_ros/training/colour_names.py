@@ -38,7 +38,7 @@ def read_colour_names(path: Path) -> dict[Name, str]:
 
     Raises ConfigurationError if ``path`` is no file of lines ``name,hex``.
     """
-    found = {_words(name.removeprefix('xkcd:')): value for name, value in XKCD_COLORS.items()}
+    found = {_words(name.removeprefix('xkcd:')): str(v) for name, v in XKCD_COLORS.items()}
     try:
         with path.open(encoding='utf-8', newline='') as file:
             lines = list(csv.reader(file))
