@@ -116,10 +116,22 @@ def test_a_kind_of_thing_is_no_colour_of_it(tmp_path):
     assert of(tmp_path, *more).compounds == ('quince ball',)
 
 
-def test_the_shape_is_that_of_the_commonest_sense(tmp_path):
-    more = [('wedgie', ARTEFACT, '', 'part of a shoe'), ('wedgie', ARTEFACT, '', 'a ball')]
-    assert 'wedgie' not in of(tmp_path, *more).shapes
-    assert of(tmp_path, *reversed(more)).shapes['wedgie'] == 'ball'
+def test_the_shape_is_that_of_the_commonest_senses(tmp_path):
+    silent = ('wedgie', ARTEFACT, '', 'part of a shoe')
+    told = ('wedgie', ARTEFACT, '', 'a ball')
+    assert of(tmp_path, silent, told).shapes['wedgie'] == 'ball'
+    assert 'wedgie' not in of(tmp_path, silent, silent, told).shapes
+
+
+def test_a_kind_of_what_has_a_shape_has_that_shape(tmp_path):
+    more = [
+        ('shaft', ARTEFACT, '', 'a cylindrical part'),
+        ('mandrel', ARTEFACT, 'shaft', 'of a lathe'),
+        ('chuck', ARTEFACT, 'mandrel', 'of a drill'),
+    ]
+    found = of(tmp_path, *more).shapes
+    assert found['mandrel'] == 'cylinder'
+    assert 'chuck' not in found
 
 
 def test_the_commonest_sense_tells_most(lexicon):

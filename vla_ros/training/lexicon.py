@@ -4,7 +4,7 @@ What a dictionary and names of colours know, for words that training never heard
 Read from the files of Princeton WordNet 3 (Miller 1995; the folder ``dict`` of its distribution,
 or ``/usr/share/wordnet`` of Debian's package wordnet-base). A word gets the colour or shape that
 its definition, its synonyms or what it is a kind of speak of most: earlier senses first for
-colours, the commonest alone for shapes. Of colours, what people call so knows better
+colours, the commonest two for shapes. Of colours, what people call so knows better
 (``colour_names.py``).
 """
 
@@ -46,6 +46,8 @@ _SEEN = (*_THINGS, '05', '08', '19', '27')
 #: A synonym tells more than a word of the definition, what is said later tells less, and the
 #: runner-up must stay behind.
 _SYNONYM, _LATER, _CLEAR = 3.0, 0.5, 0.6
+#: So many of the commonest senses tell a shape.
+_COMMON = 2
 #: Of the names that a word stands in, so many have its colour.
 _SHARE = 0.4
 _ALIKE = ('or', 'and', 'to')
@@ -103,8 +105,13 @@ def read_lexicon(wordnet: Path, colour_names: Path) -> Lexicon:
             colours[word] = said.get(word) or colour  # type: ignore[assignment]
         elif colour:
             things[word] = said.get(word, colour)
-        if shape := _told(_SHAPES, word, in_file[:1], nouns, shape_words):
-            shapes[word] = shape
+        of_shapes = in_file[:_COMMON]
+        # A spindle is a shaft, and a shaft is a rod.
+        kinds_of = [nouns[key] for sense in of_shapes for key in sense.kinds if key in nouns]
+        for some in (of_shapes, kinds_of):
+            if shape := _told(_SHAPES, word, some, nouns, shape_words):
+                shapes[word] = shape
+                break
     plain_nouns = {*shape_words, *single_words('zones')}
     # A beach ball is a ball of any colour.
     compounds = {key.replace('_', ' ') for key in noun_index if key.count('_') == 1}
