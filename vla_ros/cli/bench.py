@@ -152,7 +152,8 @@ def _robots(args: argparse.Namespace) -> int:
     from vla_ros.paths import shipped_policy_path
     from vla_ros.pipeline.policy import load_policy
 
-    policy = load_policy(args.policy or shipped_policy_path(), args.threads)
+    path = args.policy or shipped_policy_path()
+    policy = load_policy(path, args.threads, max(args.counts), 'auto')
     probes: list[float] = []
     growths = measure(
         policy, args.counts, args.rounds, args.calls, on_round=lambda: probes.append(probe_s())
@@ -160,7 +161,8 @@ def _robots(args: argparse.Namespace) -> int:
     print(table(growths))
     if args.picture:
         draw(growths, args.picture)
-    result = {'policy': policy.manifest.name, 'backend': policy.manifest.backend}
+    manifest = policy.manifest
+    result = {'policy': manifest.name, 'backend': manifest.backend, 'device': policy.device}
     return _end(args.json, {**result, 'growth': [asdict(g) for g in growths]}, probes)
 
 
@@ -171,8 +173,9 @@ def _ways(text: str | None) -> tuple[str, ...]:
     if text is None:
         return installed()
     ways = tuple(text.split(','))
-    if unknown := [way for way in ways if way not in WAYS]:
-        raise ConfigurationError(f'no backend {unknown[0]!r}; there are: {", ".join(WAYS)}')
+    valid = dict.fromkeys((*WAYS, *installed()))
+    if unknown := [way for way in ways if way not in valid]:
+        raise ConfigurationError(f'no backend {unknown[0]!r}; there are: {", ".join(valid)}')
     return ways
 
 
