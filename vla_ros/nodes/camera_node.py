@@ -167,7 +167,10 @@ class CameraNode(Node):
 
 def _more_memory() -> str:
     profile = paths.share_dir() / 'config' / 'fastdds.xml'
-    return f'start the driver with FASTRTPS_DEFAULT_PROFILES_FILE={profile}'
+    return (
+        f'start the driver with FASTRTPS_DEFAULT_PROFILES_FILE={profile} '
+        '(Kilted: FASTDDS_DEFAULT_PROFILES_FILE)'
+    )
 
 
 def main(args: Sequence[str] | None = None) -> int:
