@@ -28,26 +28,27 @@ class Broken(SingleThreadedExecutor):
 
 
 def test_an_executor_that_runs_timers_and_tasks_is_taken(graph):
-    assert choose({}, Sound) is Sound
+    assert choose({VARIABLE: 'events'}, Sound) is Sound
 
 
 @pytest.mark.parametrize('broken', [Idle, Broken])
 def test_one_that_fails_its_trial_is_replaced(graph, broken, monkeypatch):
     monkeypatch.setattr('vla_ros.nodes.executors._TRIAL_S', 0.05)
-    assert choose({}, broken) is SingleThreadedExecutor
+    assert choose({VARIABLE: 'events'}, broken) is SingleThreadedExecutor
 
 
-def test_the_users_word_counts(graph):
-    assert choose({VARIABLE: 'single'}, Broken) is SingleThreadedExecutor
+@pytest.mark.parametrize('environ', [{}, {VARIABLE: ''}, {VARIABLE: 'single'}])
+def test_nothing_is_tried_that_is_not_asked_for(graph, environ):
+    assert choose(environ, Broken) is SingleThreadedExecutor
 
 
 def test_a_name_of_none_is_refused_with_those_that_there_are(graph):
-    with pytest.raises(ConfigurationError, match="'multi'; valid: events, single"):
+    with pytest.raises(ConfigurationError, match="'multi'; valid: single, events"):
         choose({VARIABLE: 'multi'})
 
 
 def test_the_trial_leaves_no_node_behind(graph):
-    choose({})
+    choose({VARIABLE: 'events'})
     graph.until(lambda: '_executor_trial' not in graph.peer.get_node_names())
 
 

@@ -152,7 +152,7 @@ def test_an_executor_that_there_is_not_is_refused():
     process = start('-c', RUN.format(body=BUSY), VLA_ROS_EXECUTOR='multi')
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert 'valid: events, single' in output
+    assert 'valid: single, events' in output
 
 
 @pytest.mark.parametrize('threads', ['[[Probe], [Quiet]]', '[[Quiet], [Probe]]'])

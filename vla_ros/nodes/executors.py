@@ -1,10 +1,10 @@
 """
-What spins the nodes of a process: the events executor where it works, else the usual one.
+What spins the nodes of a process: the usual executor, or if asked that of events, where it works.
 
-The events executor takes less than half the processor time for a small message. It is
+The events executor takes less than a third of the processor time for a small message. It is
 experimental: in some builds its ``spin`` burns a core and runs nothing while ``spin_once`` works,
 some ROS 2 have none, and no guard condition may belong to its nodes. So it is tried before it is
-relied on.
+relied on. It keeps every event in a queue, so more messages than can be worked off delay timers.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from rclpy.parameter import Parameter
 
 from vla_ros.errors import ConfigurationError
 
-#: Names the executor in the environment; nothing or '' is the first, which may fall back.
+#: Names the executor in the environment; nothing or '' is the first.
 VARIABLE = 'VLA_ROS_EXECUTOR'
-EVENTS, SINGLE = CHOICES = ('events', 'single')
+SINGLE, EVENTS = CHOICES = ('single', 'events')
 
 #: How long a call of ``spin_once`` waits; a context that ends wakes it.
 _WAIT_S = 0.25
@@ -36,10 +36,11 @@ def choose(
     """
     Return what makes the executors of this process, whose context is open.
 
-    ``make_events`` is tried; None: that of this ROS 2. Raises ConfigurationError for a name that
+    ``make_events`` is tried, None is that of this ROS 2, and if it fails the usual one is
+    returned. Raises ConfigurationError for a name that
     is none of ``CHOICES``.
     """
-    name = environ.get(VARIABLE) or EVENTS
+    name = environ.get(VARIABLE) or SINGLE
     if name not in CHOICES:
         raise ConfigurationError(f'{VARIABLE} is {name!r}; valid: {", ".join(CHOICES)}')
     if name == SINGLE:
@@ -49,8 +50,7 @@ def choose(
         why = _fault_of(make)
         if not why:
             return make
-    if environ.get(VARIABLE):
-        get_logger('executors').warning(f'no events executor ({why}): single it is')
+    get_logger('executors').warning(f'no events executor ({why}): the single-threaded one spins')
     return SingleThreadedExecutor
 
 
