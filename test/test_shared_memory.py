@@ -8,7 +8,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from vla_ros.shared_memory import remove_leftovers, remove_stale_locks
+from vla_ros.shared_memory import peer_segments_bytes, remove_leftovers, remove_stale_locks
 
 SEGMENT = 'fastrtps_0123456789abcdef'
 PORT = 'fastrtps_port7411'
@@ -101,3 +101,25 @@ def test_files_of_others_stay(tmp_path: Path):
 def test_a_system_without_shared_memory_is_left_alone(tmp_path: Path):
     assert remove_leftovers(tmp_path / 'none') == 0
     remove_stale_locks(tmp_path / 'none')
+
+
+def test_the_segments_of_others_are_those_that_are_read_and_not_owned(tmp_path: Path):
+    process, shared = tmp_path / '17', tmp_path / 'shm'
+    (process / 'fd').mkdir(parents=True)
+    shared.mkdir()
+    theirs = 'fastrtps_fedcba9876543210'
+    for name, size in (
+        (SEGMENT, 900),
+        (theirs, 500),
+        (PORT, 50),
+        ('fastrtps_0000000000000000', 9),
+    ):
+        (shared / name).write_bytes(bytes(size))
+    (process / 'fd' / '5').symlink_to(shared / f'{SEGMENT}_el')
+    rows = [f'7f00-7f01 rw-s 00000000 00:1a 12   {shared}/{n}' for n in (SEGMENT, theirs, PORT)]
+    (process / 'maps').write_text('\n'.join(rows))
+    assert peer_segments_bytes(shared, process) == {theirs: 500}
+
+
+def test_where_processes_cannot_be_looked_at_nothing_is_known(tmp_path: Path):
+    assert peer_segments_bytes(tmp_path, tmp_path / 'nowhere') == {}

@@ -1,5 +1,5 @@
 """
-Clearing away the shared memory that killed Fast DDS participants leave behind.
+The shared memory of Fast DDS participants: what those that were killed leave behind, and its size.
 
 A process that ends in order removes its files itself; one that is killed leaves some tens of MB,
 and its peers, when they end, small ports that nobody reads. One that is killed while it opens a
@@ -21,6 +21,7 @@ _FOLDER = Path('/dev/shm')
 # Fast DDS holds a lock on one file beside each segment and port while its owner lives. Whoever
 # opens a port tries both files, so for microseconds there is a free one beside a living port.
 _LOCK_FILE = re.compile(r'fast(rtps|dds)_(port\d{1,5}|[0-9a-z]{16})_(el|sl)')
+_SEGMENT_FILE = re.compile(r'fast(rtps|dds)_[0-9a-z]{16}')
 _PORT_FILE = re.compile(r'fast(rtps|dds)_port\d{1,5}')
 #: A segment's owner that has just made its file may not have locked it yet.
 _NEW_S = 2.0
@@ -97,5 +98,26 @@ def _mapped(folder: Path) -> set[str]:
     for maps in Path('/proc').glob('[0-9]*/maps'):
         if maps.parent.name != str(os.getpid()):  # what this process reads has its lock
             with suppress(OSError):
-                mapped.update(re.findall(rf' {folder}/(\S+)$', maps.read_text(), re.MULTILINE))
+                mapped |= _in_maps(maps, folder)
     return mapped
+
+
+def _in_maps(maps: Path, folder: Path) -> set[str]:
+    return set(re.findall(rf' {folder}/(\S+)$', maps.read_text(), re.MULTILINE))
+
+
+def peer_segments_bytes(
+    folder: Path = _FOLDER, process: Path = Path('/proc/self')
+) -> dict[str, int]:
+    """
+    Return the segments of other processes that ``process`` reads, and their sizes.
+
+    What a process sends must fit into its own segment, or most of it is lost without a word.
+    """
+    with suppress(OSError):  # no Linux
+        opened = {os.path.basename(os.path.realpath(file)) for file in (process / 'fd').iterdir()}
+        mapped = filter(_SEGMENT_FILE.fullmatch, _in_maps(process / 'maps', folder))
+        # An owner has the lock beside its segment open; another opens locks only to try them.
+        others = [name for name in mapped if f'{name}_el' not in opened]
+        return {name: (folder / name).stat().st_size for name in others}
+    return {}

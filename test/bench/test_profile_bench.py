@@ -33,7 +33,11 @@ ROOT = 'main (vla_ros/nodes/inference_node.py:170);run (vla_ros/nodes/runner.py:
             '_on_chunk (vla_ros/nodes/pose_node.py:9);chunk_from_message (conversions.py:3)',
             'messages to and from arrays',
         ),
-        ('_on_tick (vla_ros/nodes/pose_node.py:9);tick (controller.py:1)', OTHER),
+        (
+            'spin_once (rclpy/executors.py:9);observe (vla_ros/nodes/pose_report.py:9)',
+            'the rest of the nodes',
+        ),
+        ('spin (vla_ros/nodes/executors.py:60)', 'receiving and waiting'),
         ('tick (vla_ros/pipeline/controller.py:1)', 'gate, chunk and motion'),
     ],
 )

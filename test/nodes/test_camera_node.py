@@ -110,3 +110,19 @@ def test_a_missing_camera_is_reported_with_the_topic_it_should_publish(graph):
     graph.until(lambda: health and health[-1].status[0].message != 'ok')
     assert 'no frame on /camera/image_raw' in health[-1].status[0].message
     assert 'nobody publishes it' in health[-1].status[0].message
+
+
+@pytest.mark.parametrize(('segment_bytes', 'warnings'), [(9000, 1), (9300, 0)])
+def test_frames_that_do_not_fit_the_memory_of_a_sender_are_told_once(
+    graph, monkeypatch, segment_bytes, warnings
+):
+    node = camera_node(graph)
+    monkeypatch.setattr(
+        'vla_ros.nodes.camera_node.peer_segments_bytes', lambda: {'theirs': segment_bytes}
+    )
+    logged = []
+    monkeypatch.setattr(node.get_logger(), 'warning', lambda text, **_: logged.append(text))
+    health = graph.listen(wiring.DIAGNOSTICS)
+    graph.publish(wiring.IMAGE_RAW, image_to_message(GREEN, HEADER))
+    graph.until(lambda: sum(values(m)['frames'] == '1' for m in health) >= 2)
+    assert ['fastdds.xml' in text for text in logged] == [True] * warnings

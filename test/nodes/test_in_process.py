@@ -81,6 +81,13 @@ def test_after_the_end_of_a_subscription_nothing_comes(joined):
     assert received == []
 
 
+def test_what_a_subscriber_raises_ends_the_spinning(joined):
+    TOPIC.subscription(joined.peer, lambda message: 1 / 0)
+    TOPIC.publisher(joined.peer).publish(frame())
+    with pytest.raises(ZeroDivisionError):
+        joined.until(lambda: False)
+
+
 def test_a_topic_that_is_not_marked_goes_by_middleware(joined):
     joined.listen(wiring.ROBOT_POSE)
     joined.until(lambda: joined.peer.count_subscribers(wiring.ROBOT_POSE.name) == 1)

@@ -48,6 +48,12 @@ class Probe(Node):
     def __init__(self):
         raise ConfigurationError('rate is -1; valid: above 0')
 """
+TELLS = """
+import os
+class Probe(Node):
+    def __init__(self):
+        raise ConfigurationError(os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'])
+"""
 BUG = """
 class Probe(Node):
     def __init__(self):
@@ -132,6 +138,21 @@ def test_a_bug_keeps_its_traceback():
     assert process.returncode == 1
     assert 'Traceback' in output
     assert 'ZeroDivisionError' in output
+
+
+@pytest.mark.parametrize('own', ['', '/mine.xml'])
+def test_a_node_by_its_own_name_gets_the_shared_memory_of_a_graph_or_the_users(own):
+    variables = {'FASTRTPS_DEFAULT_PROFILES_FILE': own} if own else {}
+    process = start('-c', RUN.format(body=TELLS), **variables)
+    output, _ = process.communicate(timeout=20)
+    assert (own or 'config/fastdds.xml') in output
+
+
+def test_an_executor_that_there_is_not_is_refused():
+    process = start('-c', RUN.format(body=BUSY), VLA_ROS_EXECUTOR='multi')
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert 'valid: single, events' in output
 
 
 @pytest.mark.parametrize('threads', ['[[Probe], [Quiet]]', '[[Quiet], [Probe]]'])

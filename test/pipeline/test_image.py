@@ -243,6 +243,13 @@ def test_fit_crops_the_centre():
     np.testing.assert_array_equal(fit(wide, 4, 4), np.full((4, 4, 3), 200))
 
 
+def test_fit_shrinks_as_pillow_averages():
+    image = pytest.importorskip('PIL.Image')
+    pixels = np.random.default_rng(0).integers(0, 256, (480, 480, 3), dtype=np.uint8)
+    theirs = np.asarray(image.fromarray(pixels).resize((96, 96), image.Resampling.BOX))
+    assert np.abs(fit(pixels, 96, 96).astype(int) - theirs.astype(int)).max() <= 1
+
+
 def test_fit_averages_what_it_shrinks():
     checks = (np.indices((8, 8)).sum(axis=0) % 2 * 200).astype(np.uint8)
     small = fit(np.repeat(checks[..., None], 3, axis=2), 2, 2)

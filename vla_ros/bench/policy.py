@@ -23,6 +23,7 @@ from vla_ros.models.contract import example_inputs
 from vla_ros.models.convert import convert, FORMATS
 from vla_ros.models.export import freeze
 from vla_ros.pipeline.backends import Module
+from vla_ros.pipeline.backends.devices import candidates, GPU, GPU_BF16, OnDevice
 from vla_ros.pipeline.manifest import BACKENDS, PolicyManifest
 from vla_ros.pipeline.policy import load_policy, WARM_UP_CALLS
 from vla_ros.training.rebuild import rebuild
@@ -33,11 +34,14 @@ Loader = Callable[[int], Module]
 REFERENCE = 'eager'
 #: What runs with torch alone, then what is exported first (see ``models.convert``).
 WAYS = (REFERENCE, 'torchscript', 'frozen', 'pt2', 'onnx', 'openvino', 'int8')
+#: On a GPU as well: TorchScript, that with bfloat16, and compiled with CUDA graphs.
+_GPU_COMPILED = 'cuda-compiled'
+GPU_WAYS = (GPU, GPU_BF16, _GPU_COMPILED)
 _PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 
 
 def installed() -> tuple[str, ...]:
-    """Return those of ``WAYS`` that can be measured here."""
+    """Return those of ``WAYS`` and ``GPU_WAYS`` that can be measured here."""
     onnx = all(map(find_spec, _PACKAGES))
     there = {
         'pt2': shutil.which('g++') is not None,
@@ -45,7 +49,8 @@ def installed() -> tuple[str, ...]:
         'openvino': onnx and find_spec('openvino') is not None,
         'int8': onnx,
     }
-    return tuple(way for way in WAYS if there.get(way, True))
+    gpu_ways = GPU_WAYS if torch.cuda.is_available() else ()
+    return (*(way for way in WAYS if there.get(way, True)), *gpu_ways)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,14 @@ def loaders(
     """
     manifest, eager = rebuild(path, config)
     scripted = load_policy(path).module
-    of_torch = {REFERENCE: eager, 'torchscript': scripted, 'frozen': freeze(scripted)}
+    of_torch: dict[str, Module] = {
+        REFERENCE: eager,
+        'torchscript': scripted,
+        'frozen': freeze(scripted),
+    }
+    if torch.cuda.is_available():
+        compiled = torch.compile(eager, mode='reduce-overhead')
+        of_torch |= {**candidates(scripted), _GPU_COMPILED: OnDevice(compiled, 'cuda')}
     found: dict[str, Loader] = {}
     for way in (REFERENCE, *ways):
         if way in of_torch:

@@ -38,6 +38,7 @@ _PARTS = {
         'geometry.py',
     ),
     'receiving and waiting': ('rclpy/', 'executor'),
+    'the rest of the nodes': ('vla_ros/', 'plain_nodes.py'),
 }
 CATEGORIES = (*_PARTS, OTHER)
 

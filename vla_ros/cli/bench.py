@@ -19,15 +19,18 @@ from vla_ros.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from vla_ros.bench.pipeline import Goal, Load, Sample, Subject
+    from vla_ros.bringup import Options
 
 READY_S = 90.0
+#: For a command to become a chunk, and between two commands.
+ANSWER_S, PAUSE_S = 20.0, 0.5
 #: Between two looks at a graph that soaks, and after how many it gets a new scene and command.
 LOOK_PERIOD_S, TURN = 5.0, 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(
-        dest='kind', required=True, metavar='policy|robots|pipeline|profile|viewers|soak'
+        dest='kind', required=True, metavar='policy|robots|pipeline|first|profile|viewers|soak'
     )
     policy = kinds.add_parser(
         'policy',
@@ -85,6 +88,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar=('WIDTH', 'HEIGHT'),
             help='of a frame, px',
         )
+    first = kinds.add_parser(
+        'first',
+        help='the first command after a start beside the tenth',
+        description='Start the simulated graph in each round, and time ten commands.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    first.add_argument('--composed', action='store_true', help='one process for the pipeline')
     soak = kinds.add_parser(
         'soak',
         help='what the simulated graph takes as time goes on',
@@ -93,9 +103,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     soak.add_argument('--minutes', type=_count, default=30, help='how long')
     soak.add_argument('--composed', action='store_true', help='one process for the pipeline')
-    for sub in (policy, robots, pipeline, profile, viewers):
+    for sub in (policy, robots, pipeline, first, profile, viewers):
         sub.add_argument('--rounds', type=_count, default=3, help='in which everything runs once')
-    for sub in (policy, robots, pipeline, profile, viewers, soak):
+    for sub in (policy, robots, pipeline, first, profile, viewers, soak):
         sub.add_argument('--json', type=Path, metavar='FILE', help='write everything there too')
 
 
@@ -114,6 +124,7 @@ def run(args: argparse.Namespace) -> int:
         'policy': _policy,
         'robots': _robots,
         'pipeline': _pipeline,
+        'first': _first,
         'profile': _profile,
         'viewers': _viewers,
         'soak': _soak,
@@ -152,7 +163,8 @@ def _robots(args: argparse.Namespace) -> int:
     from vla_ros.paths import shipped_policy_path
     from vla_ros.pipeline.policy import load_policy
 
-    policy = load_policy(args.policy or shipped_policy_path(), args.threads)
+    path = args.policy or shipped_policy_path()
+    policy = load_policy(path, args.threads, max(args.counts), 'auto')
     probes: list[float] = []
     growths = measure(
         policy, args.counts, args.rounds, args.calls, on_round=lambda: probes.append(probe_s())
@@ -160,7 +172,8 @@ def _robots(args: argparse.Namespace) -> int:
     print(table(growths))
     if args.picture:
         draw(growths, args.picture)
-    result = {'policy': policy.manifest.name, 'backend': policy.manifest.backend}
+    manifest = policy.manifest
+    result = {'policy': manifest.name, 'backend': manifest.backend, 'device': policy.device}
     return _end(args.json, {**result, 'growth': [asdict(g) for g in growths]}, probes)
 
 
@@ -171,8 +184,9 @@ def _ways(text: str | None) -> tuple[str, ...]:
     if text is None:
         return installed()
     ways = tuple(text.split(','))
-    if unknown := [way for way in ways if way not in WAYS]:
-        raise ConfigurationError(f'no backend {unknown[0]!r}; there are: {", ".join(WAYS)}')
+    valid = dict.fromkeys((*WAYS, *installed()))
+    if unknown := [way for way in ways if way not in valid]:
+        raise ConfigurationError(f'no backend {unknown[0]!r}; there are: {", ".join(valid)}')
     return ways
 
 
@@ -241,6 +255,42 @@ def _kept(
         'rounds': [{name: asdict(sample) for name, sample in r.items()} for r in rounds],
         'goals': [{**asdict(goal), 'holds': goal.holds} for goal in goals],
     }
+
+
+def _first(args: argparse.Namespace) -> int:
+    from vla_ros.bench.first import goals, table
+    from vla_ros.bringup import Options
+
+    options = Options(composed=args.composed, markers=False, log_level='error')
+    rounds, probes = [], []
+    for i in range(args.rounds):
+        probes.append(probe_s())
+        print(f'round {i + 1} of {args.rounds}', flush=True)
+        rounds.append(_first_commands(options))
+    probes.append(probe_s())
+    print(table(rounds))
+    kept = [{**asdict(goal), 'holds': goal.holds} for goal in goals(rounds)]
+    return _end(args.json, {'rounds_ms': rounds, 'goals': kept}, probes)
+
+
+def _first_commands(options: Options) -> list[float]:
+    """Return what each command costs after a start, ms."""
+    from vla_ros.bench.first import texts
+    from vla_ros.nodes.client import client
+    from vla_ros.nodes.stopwatch import Stopwatch
+    from vla_ros.supervisor import running
+
+    costs_ms = []
+    with running('sim', options) as graph, client(on_spin=graph.poll) as user:
+        stopwatch = Stopwatch(user)
+        user.wait_ready(READY_S)
+        user.wait(lambda: user.sim_state is not None, READY_S)
+        assert user.sim_state is not None  # the simulator tells it ten times a second
+        for text in texts(list(user.sim_state['objects'])):
+            costs_ms.append(stopwatch.cost_ms(text, ANSWER_S))
+            user.say('stop')
+            user.wait(lambda: False, PAUSE_S)
+    return costs_ms
 
 
 def _soak(args: argparse.Namespace) -> int:

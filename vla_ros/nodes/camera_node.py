@@ -19,6 +19,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
+from vla_ros import paths
 from vla_ros.nodes import wiring
 from vla_ros.nodes.codec import choose_decoder
 from vla_ros.nodes.conversions import image_to_message, resized_camera_message
@@ -27,6 +28,7 @@ from vla_ros.nodes.params import CameraParams, declare
 from vla_ros.nodes.rivals import find_rival, Rivals
 from vla_ros.nodes.runner import run
 from vla_ros.pipeline.image import decode_compressed, fit, ImageError
+from vla_ros.shared_memory import peer_segments_bytes
 
 #: A camera that is silent for so long is reported as missing.
 MISSING_AFTER_S = 3.0
@@ -42,6 +44,7 @@ class CameraNode(Node):
         self._frames = Stream()
         self._rejected: Counter[str] = Counter()
         self._is_missing = False
+        self._frame_bytes = self._checked_bytes = 0
         self._image = wiring.IMAGE.publisher(self)
         self._camera_info = wiring.MODEL_CAMERA_INFO.publisher(self)
         wiring.CAMERA_INFO.subscription(self, self._on_info)
@@ -58,11 +61,13 @@ class CameraNode(Node):
 
     def _on_raw(self, message: Image) -> None:
         max_bytes = self._params.max_image_bytes
+        self._frame_bytes = len(message.data)
         self._process(message.header, lambda: self._decode(message, max_bytes))
 
     def _on_compressed(self, message: CompressedImage) -> None:
         max_bytes = self._params.max_image_bytes
         data = memoryview(message.data)
+        self._frame_bytes = len(data)
         self._process(message.header, lambda: decode_compressed(message.format, data, max_bytes))
 
     def _process(self, header: Header, decode: Callable[[], NDArray[np.uint8]]) -> None:
@@ -113,8 +118,22 @@ class CameraNode(Node):
             self._subscription = self._source.subscription(self, self._on_frame)
         return rival
 
+    def _warn_of_losses(self) -> None:
+        """Tell once, for each size of frames, when they do not fit the memory they may come by."""
+        if self._frame_bytes <= self._checked_bytes:
+            return
+        self._checked_bytes = self._frame_bytes
+        smallest = min(peer_segments_bytes().values(), default=self._frame_bytes)
+        if smallest < self._frame_bytes:
+            self.get_logger().warning(
+                f'a frame is {self._frame_bytes / 1e6:.1f} MB, and a process heard here has '
+                f'{smallest / 1e6:.1f} MB of shared memory: if that is the camera driver, most '
+                f'frames are lost; {_more_memory()}'
+            )
+
     def _health(self) -> Health:
         rival = self._listen_to_one()
+        self._warn_of_losses()
         values = {
             'frames': self._frames.count,
             'rate_hz': self._frames.rate_hz(),
@@ -139,11 +158,19 @@ class CameraNode(Node):
         topic = self.resolve_topic_name(self._source.name)
         publishers = self.count_publishers(topic)
         advice = (
-            'its publisher is silent'
+            f'its publisher is silent, or no frame fits its shared memory; {_more_memory()}'
             if publishers
             else 'nobody publishes it; start the camera driver or remap the topic'
         )
         return f'no frame on {topic} for {self._frames.age_s():.0f} s: {advice}'
+
+
+def _more_memory() -> str:
+    profile = paths.share_dir() / 'config' / 'fastdds.xml'
+    return (
+        f'start the driver with FASTRTPS_DEFAULT_PROFILES_FILE={profile} '
+        '(Kilted: FASTDDS_DEFAULT_PROFILES_FILE)'
+    )
 
 
 def main(args: Sequence[str] | None = None) -> int:

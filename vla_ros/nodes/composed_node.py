@@ -23,7 +23,7 @@ from vla_ros.nodes.camera_node import CameraNode
 from vla_ros.nodes.command_node import CommandNode
 from vla_ros.nodes.inference_node import InferenceNode
 from vla_ros.nodes.pose_node import PoseNode
-from vla_ros.nodes.runner import run_threads
+from vla_ros.nodes.runner import prepare_environment, run_threads
 
 #: The nodes by thread. The first thread runs while the nodes of the second are still being made.
 THREADS: tuple[dict[str, Callable[..., Node]], ...] = (
@@ -56,6 +56,7 @@ def main(args: Sequence[str] | None = None) -> int:
         [_maker(name, make, parameters.get(name, {})) for name, make in nodes.items()]
         for nodes in THREADS
     ]
+    prepare_environment()
     return run_threads('composed', threads, args)
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -43,22 +45,31 @@ class Inbox:
         self._node = node
         self._callback = callback
         self._slot: deque[Any] = deque(maxlen=1)
-        self._guard = node.create_guard_condition(self._deliver)
         self._others = _OPEN[node.context][node.resolve_topic_name(topic)]
         self._others.append(self)
 
     def put(self, message: Any) -> None:
         """Replace what is in the slot, from any thread."""
         self._slot.append(message)
-        self._guard.trigger()
+        if (executor := self._node.executor) is not None:  # else it does not spin yet
+            executor.create_task(self._deliver)
 
     def close(self) -> None:
         self._others.remove(self)
-        self._node.destroy_guard_condition(self._guard)
+        self._slot.clear()
 
     def _deliver(self) -> None:
-        if self._slot:  # only here is anything taken out
-            self._callback(self._slot.popleft())
+        try:
+            if self._slot:  # only here is anything taken out
+                self._callback(self._slot.popleft())
+        except Exception as error:
+            # The events executor does not survive an exception of a task to tell of it.
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self._node.create_timer(0.0, partial(_raise, error), clock=steady)
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 class LocalPublisher(Publisher):

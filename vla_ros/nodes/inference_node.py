@@ -57,14 +57,16 @@ class InferenceNode(ManagedNode):
 
         path = self.get_parameter('policy_path').value or shipped_policy_path()
         robots = min(len(self._ports), self._params.max_batch)
-        policy = load_policy(path, self._params.num_threads, robots)
+        policy = load_policy(path, self._params.num_threads, robots, self._params.device)
         if len(policy.manifest.cameras) != 1:
             raise ConfigurationError(
                 f'{path}: the policy wants {len(policy.manifest.cameras)} cameras, this node has '
                 'one; choose another policy_path'
             )
         self._policy, self._manifest = policy, policy.manifest
-        self.get_logger().info(f'policy {policy.manifest.name} ({policy.manifest.sha256[:12]})')
+        self.get_logger().info(
+            f'policy {policy.manifest.name} ({policy.manifest.sha256[:12]}) on {policy.device}'
+        )
 
     def activate(self) -> None:
         self._worker = Worker(
@@ -124,6 +126,7 @@ class InferenceNode(ManagedNode):
             'policy': manifest.name if manifest else '',
             'policy_sha256': manifest.sha256 if manifest else '',
             'backend': manifest.backend if manifest else '',
+            'device': self._policy.device if self._policy else '',
             'robots_a_pass': self._inferred / self._passes if self._passes else 0.0,
             **self._inference.values('inference'),
         }

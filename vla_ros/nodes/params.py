@@ -79,6 +79,11 @@ class InferenceParams:
         tunable=True,
     )
     num_threads: int = param(1, 'CPU threads of the policy', ge=1, le=64)
+    device: str = param(
+        'auto',
+        'auto: TorchScript also on a GPU (CUDA), where that is faster; or cpu',
+        one_of=('auto', 'cpu'),
+    )
     robots: tuple[str, ...] = param(
         ('',),
         'namespaces, relative to this one, of the robots that share the policy; empty: itself',

@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, ExitStack
 import ctypes
+import os
 import signal
 import threading
 
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 
-from vla_ros import heartbeat
+from vla_ros import bringup, heartbeat
 from vla_ros.errors import ConfigurationError
-from vla_ros.nodes import in_process
+from vla_ros.nodes import executors, in_process
 from vla_ros.shared_memory import remove_stale_locks
 
 #: What rclpy raises for a parameter of its own, such as use_sim_time, of another type.
@@ -48,6 +49,11 @@ def keep_freed_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, 4 * _LARGEST_REUSED_BLOCK)
 
 
+def prepare_environment() -> None:
+    """Set, for a node that was started by its own name, what a whole graph is started with."""
+    os.environ.update(bringup.environment('robot', os.environ))
+
+
 def _missing(error: ModuleNotFoundError) -> str:
     return (
         f'{error.name} is missing: activate the environment that "make demo" makes (. '
@@ -70,8 +76,8 @@ def one_line_if_missing(node: str) -> Iterator[None]:
 class _Spinner:
     """Nodes that take turns in one thread; ``beat`` is called once a second from there."""
 
-    def __init__(self, beat: Callable[[], None]) -> None:
-        self._executor = SingleThreadedExecutor()
+    def __init__(self, executor: Executor, beat: Callable[[], None]) -> None:
+        self._executor = executor
         self._nodes: list[Node] = []
         self._beat = beat
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -86,7 +92,7 @@ class _Spinner:
 
     def spin(self) -> None:
         """Spin in the caller's thread; raises what a callback raises."""
-        self._executor.spin()
+        executors.spin(self._executor)
 
     def start(self) -> None:
         """Spin in a thread; what a callback raises ends the context, and ``close`` raises it."""
@@ -94,7 +100,7 @@ class _Spinner:
 
     def _run(self) -> None:
         try:
-            self._executor.spin()
+            executors.spin(self._executor)
         except ExternalShutdownException:
             pass
         except Exception as error:
@@ -136,6 +142,7 @@ def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
     0 after a signal, ``EXIT_CONFIGURATION`` after one line about a user's mistake. A bug keeps its
     traceback.
     """
+    prepare_environment()
     return run_threads(node_class.__name__, [[node_class]], args)
 
 
@@ -167,12 +174,13 @@ def run_threads(
     if sum(map(len, threads)) > 1:
         in_process.open_for(rclpy.get_default_context())
     pulse = Pulse(len(threads))
-    spinners = [_Spinner(pulse.of(i)) for i in range(len(threads))]
     with ExitStack() as ending:
         ending.callback(rclpy.try_shutdown)
-        for spinner in spinners:
-            ending.callback(spinner.close)
         try:
+            make_executor = executors.choose(os.environ)
+            spinners = [_Spinner(make_executor(), pulse.of(i)) for i in range(len(threads))]
+            for spinner in spinners:
+                ending.callback(spinner.close)
             for spinner, makers in zip(spinners, threads, strict=True):
                 for make in makers:
                     spinner.add(make())

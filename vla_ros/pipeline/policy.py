@@ -29,6 +29,7 @@ from vla_ros.interfaces import (
 )
 from vla_ros.models.contract import check_output, example_inputs, PolicyOutput
 from vla_ros.pipeline.backends import load_module, Module, one_line
+from vla_ros.pipeline.backends.devices import candidates, CPU, fastest
 from vla_ros.pipeline.manifest import BACKENDS, PolicyManifest, read_manifest
 from vla_ros.pipeline.pinned import check_regular, FIX
 
@@ -40,12 +41,13 @@ class TorchPolicy:
     """
     A loaded and checked policy; ``manifest`` says what it wants. One caller at a time.
 
-    ``module`` takes what ``inputs`` makes of an observation.
+    ``module`` takes what ``inputs`` makes of an observation; ``device`` is where it runs.
     """
 
-    def __init__(self, manifest: PolicyManifest, module: Module) -> None:
+    def __init__(self, manifest: PolicyManifest, module: Module, device: str = CPU) -> None:
         self.manifest = manifest
         self.module = module
+        self.device = device
         self._image_shape = (
             len(manifest.cameras),
             manifest.image_height,
@@ -138,12 +140,15 @@ class TorchPolicy:
             )
 
 
-def load_policy(path: str | Path, num_threads: int = 1, robots: int = 1) -> TorchPolicy:
+def load_policy(
+    path: str | Path, num_threads: int = 1, robots: int = 1, device: str = CPU
+) -> TorchPolicy:
     """
     Return the policy at ``path``: pinned by its manifest, tried at its shapes, and warm.
 
     The manifest says what it runs on. ``num_threads`` are those of that; of torch, they are of
-    the whole process. It is tried for one robot, and for so many in one pass. Raises
+    the whole process. It is tried for one robot, and for so many in one pass; with ``device``
+    'auto', TorchScript also on a GPU, and stays where that pass is fastest. Raises
     ConfigurationError, path first, for whatever is wrong with the file, its manifest or what it
     computes.
     """
@@ -166,13 +171,23 @@ def load_policy(path: str | Path, num_threads: int = 1, robots: int = 1) -> Torc
         # Not inference_mode: TorchScript keeps constants of the first calls, and those made in it
         # can have no part in a gradient (see ``pipeline.saliency``).
         with torch.no_grad():
-            for batch in (*[1] * WARM_UP_CALLS, robots):
-                check_output(module(*example_inputs(manifest, batch)), manifest, batch)
+            _warm_up(module, manifest, robots)
+            can_move = device == 'auto' and manifest.backend == 'torchscript'
+            ways = candidates(module) if can_move else {CPU: module}
+            chosen = fastest(ways, example_inputs(manifest, robots))
+            if chosen != CPU:
+                _warm_up(ways[chosen], manifest, robots)
     except Exception as error:  # a model's code may raise anything
         raise ConfigurationError(
             f'{path}: the model does not keep the contract: {one_line(error)}; {FIX}'
         ) from error
-    return TorchPolicy(manifest, module)
+    return TorchPolicy(manifest, ways[chosen], chosen)
+
+
+def _warm_up(module: Module, manifest: PolicyManifest, robots: int) -> None:
+    """Call it until it is fast; raises ValueError if it does not keep the contract."""
+    for batch in (*[1] * WARM_UP_CALLS, robots):
+        check_output(module(*example_inputs(manifest, batch)), manifest, batch)
 
 
 def _check_robot(path: Path, manifest: PolicyManifest) -> None:
