@@ -129,7 +129,7 @@ def test_the_naive_node_answers_one_picture_a_second():
 
 
 def test_a_subject_whose_node_cannot_start_is_told_with_its_own_words(monkeypatch):
-    monkeypatch.setattr('vla_ros.bench.pipeline.READY_S', 5.0)
+    monkeypatch.setattr('vla_ros.bench.pipeline.READY_S', 60.0)
     load = Load(frames=1)
     subject = subjects(load)[FLOOR]
     broken = replace(subject.specs[0], arguments=('--frames', 'many'))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 import shutil
 
@@ -47,6 +48,13 @@ def test_a_rate_stands_with_its_interval_beside_its_goal(policy):
     text = card(policy, known=split('known', 98, tasks=('pick',)), words=split('words', 80))
     assert row(text, 'known, pick')[1:] == ['100', '98.0 %', '93.0 .. 99.4 %', '≥ 97 %', 'yes']
     assert row(text, '**words**')[-2:] == ['≥ 90 %', '**no**']
+
+
+def test_what_other_words_were_read_by_is_told(policy):
+    now = read_manifest(policy).text_encoder.short
+    before, after = split('known', 98), replace(split('words', 80), text_encoder=now)
+    assert f'than the one of now (`{now}`): known.' in card(policy, known=before, words=after)
+    assert 'Measured with an earlier' not in card(policy, words=after)
 
 
 def test_the_speed_of_a_call_is_told_where_it_was_measured(policy):

@@ -28,7 +28,7 @@ PUT = replace(PICK, spec=Spec('known', 'put', 0), task='put|red block|green', se
 
 
 def report(*episodes):
-    return SplitReport.of(episodes, 'vla-ros eval')
+    return SplitReport.of(episodes, 'vla-ros eval', '0123456789ab')
 
 
 def swap(seed, turn, success):

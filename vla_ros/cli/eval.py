@@ -81,16 +81,17 @@ def run(args: argparse.Namespace) -> int:
     policy = args.policy or shipped_policy_path()
     specs = _specs(args)
     manifest = read_manifest(policy)
+    encoder = manifest.text_encoder.short
     report = Report(manifest.name, manifest.sha256)
     _prepare(args)
     episodes = _counted(evaluate(policy, specs, args.latency, args.workers), len(specs))
     direct: dict[str, list[Episode]] = {}
     for split, some in groupby(episodes, lambda episode: episode.spec.split):
         direct[split] = list(some)
-        report = _tell(report, split, direct[split], _command(args))
+        report = _tell(report, split, direct[split], _command(args), encoder)
         _draw_failures(args, split, direct[split])
     if args.through:
-        report = _through_ros(args, policy, specs, direct, report)
+        report = _through_ros(args, policy, specs, direct, report, encoder)
     if args.json:
         args.json.write_text(report.to_json())
     if args.card:
@@ -149,14 +150,16 @@ def _counted(episodes: Iterable[Episode], total: int) -> Iterator[Episode]:
         yield episode
 
 
-def _tell(report: Report, name: str, episodes: list[Episode], command: str) -> Report:
+def _tell(
+    report: Report, name: str, episodes: list[Episode], command: str, encoder: str
+) -> Report:
     """Print what came out of a split and what failed; return the report with it."""
     from vla_ros.evaluation.report import SplitReport, table
 
     for episode in episodes:
         if not episode.success:
             print(episode)
-    split = SplitReport.of(episodes, command)
+    split = SplitReport.of(episodes, command, encoder)
     print(table(name, split), end='\n\n', flush=True)
     return report.with_split(name, split)
 
@@ -182,6 +185,7 @@ def _through_ros(
     specs: list[Spec],
     direct: dict[str, list[Episode]],
     report: Report,
+    encoder: str,
 ) -> Report:
     """Do the same trials in the running graph; return the report with them."""
     from vla_ros.evaluation.report import success_rate, THROUGH_ROS
@@ -189,7 +193,7 @@ def _through_ros(
     run = episodes_through_ros(str(policy) if args.policy else '', specs)
     for split, some in groupby(_counted(run, len(specs)), lambda episode: episode.spec.split):
         name = split + THROUGH_ROS
-        report = _tell(report, name, list(some), _command(args))
+        report = _tell(report, name, list(some), _command(args), encoder)
         found, rate = report.splits[name], success_rate(direct[split])
         measures = {**found.measures, 'direct': rate}
         report = report.with_split(name, replace(found, measures=measures))

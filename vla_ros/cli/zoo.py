@@ -139,11 +139,12 @@ def _measure(path: Path, splits: list[str], args: argparse.Namespace) -> None:
 def _add(path: Path, split: str, command: str, episodes: Callable[[], Iterable[Episode]]) -> None:
     """Add a split to the report beside a policy, unless this very command was done before."""
     from vla_ros.evaluation.report import read_report, report_path, SplitReport
+    from vla_ros.pipeline.manifest import read_manifest
 
     report = read_report(path)
     found = report.splits.get(split)
     if found is None or found.command != command:
-        found = SplitReport.of(list(episodes()), command)
+        found = SplitReport.of(list(episodes()), command, read_manifest(path).text_encoder.short)
         report_path(path).write_text(report.with_split(split, found).to_json())
     _tell(f'{path.stem}: {split} {found.rate}')
 

@@ -81,6 +81,7 @@ def model_card(policy_path: Path, card_path: Path) -> str:
         _data(manifest, policy_config(policy_path)),
         '## What it was measured to do',
         results_table(report),
+        _read_otherwise(report, manifest),
         _meanings(),
         _tables(report),
         _speed(report),
@@ -185,6 +186,17 @@ def _meanings() -> str:
         "to another object's, from the command until the object is touched; the zone of a push or "
         'put has its own share of the attention, which is left out. Frames of one episode are '
         'alike, so its interval is that of as many trials as episodes. Intervals are Wilson.'
+    )
+
+
+def _read_otherwise(report: Report, manifest: PolicyManifest) -> str:
+    now = manifest.text_encoder.short
+    names = [name for name, split in report.splits.items() if split.text_encoder != now]
+    if not names:
+        return ''
+    return (
+        f'Measured with an earlier text encoder or lexicon than the one of now (`{now}`): '
+        f'{", ".join(names)}.'
     )
 
 

@@ -35,7 +35,8 @@ class SplitReport:
     ``n`` to ``high`` are the rate of success with its interval, ``tasks`` those of the rows,
     ``measures`` those of ``MEASURES`` that were taken. ``numbers``: medians over the successes of
     ``seconds`` and ``path_m``, and the largest ``speed_m_s``, ``angular_speed_rad_s`` and
-    ``outside_m`` (of the workspace) that the robot was told.
+    ``outside_m`` (of the workspace) that the robot was told. ``text_encoder`` begins the hash of
+    what read the words, '' if that was not kept.
     """
 
     command: str
@@ -46,13 +47,14 @@ class SplitReport:
     tasks: Mapping[str, Rate]
     measures: Mapping[str, Rate]
     numbers: Mapping[str, float]
+    text_encoder: str = ''
 
     @property
     def rate(self) -> Rate:
         return Rate(self.n, self.success, self.low, self.high)
 
     @staticmethod
-    def of(episodes: Sequence[Episode], command: str) -> SplitReport:
+    def of(episodes: Sequence[Episode], command: str, text_encoder: str) -> SplitReport:
         """Return the report on the episodes, at least one, of one split."""
         rows = dict.fromkeys(episode.spec.row for episode in episodes)
         tasks = {row: success_rate([e for e in episodes if e.spec.row == row]) for row in rows}
@@ -62,6 +64,7 @@ class SplitReport:
             tasks=tasks,
             measures=_measures(episodes),
             numbers=_numbers(episodes),
+            text_encoder=text_encoder,
         )
 
 

@@ -67,12 +67,20 @@ class Channel:
 
 @dataclass(frozen=True)
 class TextEncoderPin:
-    """The text encoder a policy was trained with; ``sha256`` is that of its weights file."""
+    """
+    The text encoder a policy goes with; ``sha256`` is that of its weights and lexicon.
+
+    ``short`` begins it, for people.
+    """
 
     id: str
     sha256: str
     width: int
     max_tokens: int
+
+    @property
+    def short(self) -> str:
+        return self.sha256[:12]
 
     def __post_init__(self) -> None:
         _check_sha256(self.sha256)
