@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
+import json
 from pathlib import Path
 import re
 import sys
@@ -29,7 +30,10 @@ PAGES = (
     'docs/models.md',
     'docs/nodes.md',
     'docs/objectives.md',
+    'docs/safety.md',
 )
+#: What ``make faults`` found at full size.
+LEDGER = ROOT / 'docs' / 'faults.jsonl'
 
 
 def type_name(message: type) -> str:
@@ -77,6 +81,27 @@ def reasons_table() -> str:
     return table(('reason', 'meaning'), ((f'`{r.value}`', r.doc) for r in Reason))
 
 
+def faults_table() -> str:
+    def told(value: float, unit: str) -> str:
+        return f'{value:.3g} {unit}'.strip()
+
+    lines = [json.loads(line) for line in LEDGER.read_text().splitlines()]
+    return table(
+        ('', 'what holds', 'tried', 'violations', 'worst', 'limit'),
+        (
+            (
+                line['id'],
+                line['promise'],
+                f'{line["tried"]:,}',
+                str(line['violations']),
+                told(line['worst'], line['unit']) if line['limit'] else '',
+                told(line['limit'], '') if line['limit'] else '',
+            )
+            for line in lines
+        ),
+    )
+
+
 def node_section(node: str) -> str:
     def named(names: str) -> bool:
         return node in re.split(r',\s*', names) or names == 'all'
@@ -111,6 +136,7 @@ def generated() -> dict[str, str]:
     return {
         'topics': topics_table(),
         'reasons': reasons_table(),
+        'faults': faults_table(),
         'results': results_table(read_report(shipped_policy_path())),
         'nodes': '\n\n'.join(node_section(node) for node in params.NODE_PARAMS),
         'policies': policies_table(),
