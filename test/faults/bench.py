@@ -24,6 +24,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from vla_ros.geometry import Pose
@@ -34,6 +36,8 @@ from vla_ros.nodes.conversions import (
     command_to_message,
     pose_from_message,
     pose_to_message,
+    to_ns,
+    to_stamp,
 )
 from vla_ros.supervisor import _die_with
 
@@ -164,7 +168,8 @@ class Player:
     """
     The robot, the camera's clock and the policy, in a thread of this process.
 
-    The robot is where it was last sent. The policy asks for the far end of a line in turn, in
+    The robot is where it was last sent. The camera is a clock alone, unless
+    ``see_through_camera_node`` is called. The policy asks for the far end of a line in turn, in
     chunks that carry the stamp of the last frame.
     """
 
@@ -180,6 +185,7 @@ class Player:
         self._side = 1.0
         self._quiet_until_s = 0.0
         self._clients: dict[str, Client] = {}
+        self._raw: Publisher | None = None
         self._pose = wiring.ROBOT_POSE.publisher(self.node)
         self._embedding = wiring.COMMAND_EMBEDDING.publisher(self.node)
         self.chunks = wiring.ACTION_CHUNK.publisher(self.node) if with_policy else None
@@ -207,9 +213,23 @@ class Player:
         if self.robot_is_on:
             self._pose.publish(pose_to_message(self.robot, self.now_ns(), 'base_link'))
 
+    def see_through_camera_node(self) -> None:
+        """From now on frames are messages, and count when a camera node has passed them on."""
+        wiring.IMAGE.subscription(self.node, self._on_image)
+        self._raw = wiring.IMAGE_RAW.publisher(self.node)
+
+    def _on_image(self, message: Image) -> None:
+        self.frame_ns = to_ns(message.header.stamp)
+
     def _shoot(self) -> None:
-        if self.camera_is_on:
+        if not self.camera_is_on:
+            return
+        if self._raw is None:
             self.frame_ns = self.now_ns()
+            return
+        message = Image(height=9, width=9, encoding='mono8', step=9, data=bytes(81))
+        message.header.stamp = to_stamp(self.now_ns())
+        self._raw.publish(message)
 
     def _infer(self) -> None:
         now_s = time.monotonic()

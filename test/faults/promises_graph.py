@@ -227,22 +227,53 @@ def _until_gone(b: Bench, topic: wiring.Topic) -> None:
         time.sleep(0.05)
 
 
-@promise('E3', 'a killed pose node falls silent, and holds when it is started again', 1, 10, 'ros')
+@promise('E2', 'a camera node that is killed or stopped leads to a hold', 4, 100, 'ros')
+def dead_cameras(tally: Tally, size: int) -> None:
+    """The marker node's death, at the end, may change nothing."""
+    tally.limit, tally.unit = CAMERA_TIMEOUT_S + MARGIN_S, 's to hold'
+    with bench(tally.folder) as b:
+        b.player.see_through_camera_node()
+        for i in range(size):
+            if not (b.others and b.others[0].is_alive):
+                b.others = [node(tally.folder, 'camera')]
+            camera, kind = b.others[0], (signal.SIGSTOP, signal.SIGKILL)[i % 2]
+            with burners(2 if i % 4 > 1 else 0):
+                hold_after(tally, b, kind.name, lambda c=camera, k=kind: c.send(k))
+            if kind == signal.SIGSTOP:
+                camera.send(signal.SIGCONT)
+                continue
+            camera.end()
+            _until_gone(b, wiring.IMAGE)
+        camera, marker = node(tally.folder, 'camera'), node(tally.folder, 'marker')
+        b.others = [camera, marker]
+        b.wait(lambda: b.player.node.count_publishers(wiring.MARKERS.name), 60.0, 'marker node')
+        b.run()
+        marker.send(signal.SIGKILL)
+        time.sleep(1.0)
+        tally.expect(b.state() == 'running', f'{b.state()} after the marker node died')
+        finish(tally, b)
+
+
+@promise(
+    'E3', 'a killed pose node falls silent, and holds when it is started again', 1, 90,
+    'ros untimed',
+)  # fmt: skip
 def dead_gates(tally: Tally, size: int) -> None:
     tally.limit, tally.unit = 0.15, 's to silence'
-    for _ in range(size):
-        with bench(tally.folder) as b:
+    with bench(tally.folder) as b:
+        for _ in range(size):
             b.run()
             since_s = b.pose.send(signal.SIGKILL)
             time.sleep(0.5)
             b.ears.read()
             last_s = max(record.t_s for record in b.ears.records)
             tally.add(max(0.0, last_s - since_s))
-            again = node(tally.folder, 'pose', _workspace())
-            b.others.append(again)
-            b.wait(lambda s=since_s, b=b: b.ears.status_since(s + 0.5, 'idle'), 30.0, 'restart')
+            b.pose.end()
+            _until_gone(b, wiring.ROBOT_ACTION)
+            b.pose = node(tally.folder, 'pose', _workspace())
+            b.wait(lambda s=since_s: b.ears.status_since(s + 0.5, 'idle'), 30.0, 'restart')
             count = len(b.ears.records)
-            time.sleep(1.0)
+            time.sleep(0.5)
             b.ears.read()
             after = {record.position for record in b.ears.records[count:]}
             tally.expect(len(after) <= 1, f'it moved after a restart: {len(after)} places')
@@ -252,7 +283,7 @@ def _workspace() -> dict[str, object]:
     return {'workspace_min': list(ENVELOPE.low), 'workspace_max': list(ENVELOPE.high)}
 
 
-@promise('F5.ros', 'a stopped and continued pose node makes up for nothing', 1, 20, 'ros')
+@promise('F5.ros', 'a stopped and continued pose node makes up for nothing', 1, 20, 'ros untimed')
 def stopped_gates(tally: Tally, size: int) -> None:
     with bench(tally.folder) as b:
         for _ in range(size):

@@ -73,7 +73,9 @@ def _is_honest(topic: wiring.Topic, payload: bytes) -> bool:
     return 0.9 <= np.linalg.norm([q.x, q.y, q.z, q.w]) <= 1.1
 
 
-@promise('C4', 'raw rubbish on any topic moves nothing and ends no node', 200, 5_000, 'ros')
+@promise(
+    'C4', 'raw rubbish on any topic moves nothing and ends no node', 200, 5_000, 'ros untimed'
+)
 def rubbish(tally: Tally, size: int) -> None:
     """``size`` payloads a topic."""
     with bench(tally.folder) as b:
@@ -130,7 +132,13 @@ def _expect_alive(tally: Tally, topic: wiring.Topic, nodes: dict[str, Process]) 
         tally.expect(process.is_alive, f'{topic.name} ended {name}: {last}')
 
 
-@promise('C1.ros', 'the camera node passes good frames and outlives all others', 100, 2_000, 'ros')
+@promise(
+    'C1.ros',
+    'the camera node passes good frames and outlives all others',
+    100,
+    2_000,
+    'ros untimed',
+)
 def camera_frames(tally: Tally, size: int) -> None:
     with bench(tally.folder) as b:
         camera = node(tally.folder, 'camera', {'max_image_bytes': 1_000_000})
@@ -173,7 +181,9 @@ def camera_frames(tally: Tally, size: int) -> None:
         tally.expect(tally.worst <= tally.limit, f'grew by {tally.worst:.1f} MB')
 
 
-@promise('C2.ros', 'the command node passes clean lines and outlives all else', 50, 2_000, 'ros')
+@promise(
+    'C2.ros', 'the command node passes clean lines and outlives all else', 50, 2_000, 'ros untimed'
+)
 def command_texts(tally: Tally, size: int) -> None:
     with bench(tally.folder) as b:
         command = node(tally.folder, 'command')
@@ -327,7 +337,9 @@ def _until_up(supervisor) -> None:
         time.sleep(0.05)
 
 
-@promise('D4', 'any order of transitions and failures ends in a named state', 10, 500, 'ros')
+@promise(
+    'D4', 'any order of transitions and failures ends in a named state', 10, 500, 'ros untimed'
+)
 def transitions(tally: Tally, size: int) -> None:
     """``size`` walks of 20 transitions."""
     import rclpy
