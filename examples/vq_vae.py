@@ -12,6 +12,7 @@ from examples.drawing import write_sheet
 from examples.study import Budget, Figure, rows_at, Study, train
 from examples.table import Table
 from vla_ros.evaluation.embeddings import draw_codebook
+from vla_ros.evaluation.metrics import generation
 from vla_ros.models.tokenizers.vq_vae import code_shares, perplexity, usage, VqVae
 
 
@@ -32,17 +33,21 @@ def run(config: Config, table: Table, seed: int, folder: Path) -> list[Figure]:
     with torch.no_grad():
         out = trained(image)
         used = code_shares(out.tokens, config.codes)
-    own_mean = image.mean(dim=[2, 3], keepdim=True)
+    own_mean = image.mean(dim=[2, 3], keepdim=True).expand_as(image)
     write_sheet([image[:6], out.image[:6]], folder / 'reconstruction.png')
     draw_codebook(used, folder / 'codebook.png')
-    wrong, plain, usual = (
-        1e3 * float((some - image).square().mean())
-        for some in (out.image, own_mean, pictures.mean(dim=0))
+    mean_picture = pictures.mean(dim=0).expand_as(image)
+    made, flat, usual = (
+        # Of what tells a picture from the mean one: all pictures are of the same table.
+        generation(some - mean_picture, image - mean_picture)
+        for some in (out.image, own_mean, mean_picture)
     )
+    wrong, plain, mean = (1e3 * one.mean_squared_error for one in (made, flat, usual))
     what = 'squared error of pixels (x 1000)'
     return [
         Figure(what, wrong, plain, 'the mean colour of each picture', True),
-        Figure(what, wrong, usual, 'the mean picture', True),
+        Figure(what, wrong, mean, 'the mean picture', True),
+        Figure('cosine of what differs from that', made.cosine, flat.cosine, 'the mean colour'),
         Figure('codes in use', usage(used)),
         Figure('perplexity of the codes', perplexity(used), 1.0, 'a collapsed codebook'),
     ]

@@ -249,7 +249,7 @@ CASES = {
     'mixture block': Case(
         lambda: MixtureBlock(8, 2, 0.0, experts=4, top_k=2, capacity=1.5),
         lambda: (tokens(), MASK),
-        [(3, 5, 8), (3, 2, 5, 5), (), (3,)],
+        [(3, 5, 8), (), (3,), (4,)],
         masks={0: 1},
         masked_output=1,
     ),

@@ -2,12 +2,22 @@
 
 from dataclasses import replace
 from pathlib import Path
+import sys
 
 import torch
 from torch import nn
 
 from vla_ros.training.config import load_config
-from vla_ros.training.parallel import average_gradients, ranks
+from vla_ros.training.parallel import (
+    average_gradients,
+    first_alone,
+    launched,
+    ranks,
+    run_ranks,
+)
+from vla_ros.training.parallel import (
+    rank as own_rank,
+)
 from vla_ros.training.trainer import Trainer
 
 CONFIG = replace(
@@ -59,3 +69,15 @@ def average_part(rank: int, folder: Path):
 def fail_in_the_second(rank: int):
     if rank == 1:
         raise RuntimeError('no more memory')
+
+
+def main(folder: Path):
+    """Train as one of the processes that torchrun started, after the first has made the folder."""
+    with launched(torch.device('cpu')):
+        with first_alone():
+            folder.mkdir(exist_ok=own_rank() > 0)
+        run_ranks(ranks(), train, ranks(), folder, 6)
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]))

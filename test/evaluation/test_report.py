@@ -5,8 +5,10 @@ import pytest
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.evaluation.episodes import Episode
+from vla_ros.evaluation.metrics import ModalityUse
 from vla_ros.evaluation.report import read_report, Report, report_path, SplitReport, table
 from vla_ros.evaluation.splits import Spec
+from vla_ros.evaluation.statistics import Difference, Rate
 from vla_ros.evaluation.watching import Motion
 
 PICK = Episode(
@@ -74,6 +76,45 @@ def test_numbers_are_medians_of_successes_and_the_largest_of_motion():
         'angular_speed_rad_s': 0.5,
         'outside_m': 0.0,
     }
+
+
+def test_the_groups_that_fare_best_and_worst_are_told_with_their_gap():
+    ball = replace(FAILED, task='pick|blue ball|')
+    gaps = report(PICK, PICK, ball, PUT).gaps
+    assert {name: (gap.best, gap.worst) for name, gap in gaps.items()} == {
+        'task': ('put', 'pick'),
+        'colour': ('red', 'blue'),
+        'shape': ('block', 'ball'),
+    }
+    assert gaps['colour'].difference.value == 1.0
+    assert gaps['colour'].difference.low < 1.0
+
+
+def test_phrasings_are_compared_split_by_split():
+    whole = Report('a', 'b').with_split('known', report(PICK, PICK))
+    assert whole.phrasing_gap() is None
+    gap = whole.with_split('words', report(PICK, FAILED)).phrasing_gap()
+    assert (gap.best, gap.worst, gap.difference.value) == ('known', 'words', 0.5)
+
+
+def test_termination_is_calibrated_chunk_by_chunk():
+    told = replace(PICK, done=((0.0, False), (0.8, True), (0.8, True)))
+    found = report(told, replace(PICK, done=((0.8, False), (0.8, True)))).calibrations
+    assert found['termination'].expected_error == pytest.approx(4 / 5 * 0.05)
+    assert report(PICK).calibrations == {}
+
+
+def test_what_was_found_is_read_back_from_the_file(tmp_path):
+    told = replace(PICK, done=((0.5, True),))
+    use = ModalityUse(Rate.of(1, 4), Difference(0.5, 0.1, 0.8), 0.25)
+    whole = Report('a', 'b' * 64, balance={'text': use})
+    whole = whole.with_split('known', report(told, replace(FAILED, task='pick|blue ball|')))
+    path = tmp_path / 'a.pt'
+    report_path(path).write_text(whole.to_json())
+    assert read_report(path) == whole
+    assert 'by colour: red is ahead of blue by +100.0 points' in table(
+        'known', whole.splits['known']
+    )
 
 
 def test_the_json_holds_each_split_with_its_tasks():

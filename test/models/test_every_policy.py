@@ -22,6 +22,9 @@ NO_CHOICE = {
     'late': r'alone\.state|pool_state|readout',
 }
 
+#: Whose words are the encoder's features alone, in which their order is already.
+READ_AS_A_SET = {'keypoint'}
+
 every = pytest.mark.parametrize('name', policy_names())
 
 
@@ -143,6 +146,19 @@ def test_it_depends_on_everything_that_it_is_given(name, part):
     inputs[at] = other
     after = policy(*inputs)
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@every
+def test_the_order_of_the_words_counts_unless_they_are_read_as_a_set(name):
+    image, text, mask, state = given()
+    policy = made(name)
+    before = policy(image, text, mask, state)
+    after = policy(image, text[:, [1, 0, 2, 3, 4]], mask, state)
+    same = [
+        torch.allclose(one, other, rtol=0.0, atol=1e-6)
+        for one, other in zip(before[:3], after[:3], strict=True)
+    ]
+    assert all(same) == (name in READ_AS_A_SET)
 
 
 @every

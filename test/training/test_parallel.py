@@ -1,6 +1,9 @@
 import os
+import subprocess
+import sys
 
 import pytest
+import tiny_training
 from tiny_training import average_part, fail_in_the_second, make, train, weights
 import torch
 from torch import nn
@@ -49,6 +52,20 @@ def test_two_processes_learn_what_one_does_and_go_on_where_they_were(tmp_path):
     resumed = make(shared)
     assert resumed.resume()
     torch.testing.assert_close(weights(resumed), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_processes_that_torchrun_starts_learn_what_one_does(tmp_path):
+    whole, shared = tmp_path / 'whole', tmp_path / 'shared'
+    whole.mkdir()
+    run_ranks(1, train, 1, whole, 6)
+    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    script = [tiny_training.__file__, str(shared)]
+    subprocess.run([*torchrun, '--nproc-per-node', '2', *script], check=True, timeout=120)
+    wanted = torch.load(whole / 'weights-0.pt')
+    for rank in range(2):
+        got = torch.load(shared / f'weights-{rank}.pt')
+        torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
+    assert len((shared / 'log.jsonl').read_text().splitlines()) == 3
 
 
 def test_a_process_that_fails_is_told():

@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--through', choices=('ros',), help='also in the running graph, and compare'
     )
     parser.add_argument(
+        '--balance',
+        action='store_true',
+        help='also the trials of "known" without the picture, the words and the state in turn',
+    )
+    parser.add_argument(
         '--latency', type=float, default=0.06, help='s between an image and its action'
     )
     parser.add_argument('--workers', type=int, help='processes; one a core if left')
@@ -73,7 +78,7 @@ def _epilog() -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vla_ros.evaluation.report import Report
+    from vla_ros.evaluation.report import gap_text, Report
     from vla_ros.evaluation.rollouts import evaluate
     from vla_ros.paths import shipped_policy_path
     from vla_ros.pipeline.manifest import read_manifest
@@ -90,6 +95,10 @@ def run(args: argparse.Namespace) -> int:
         direct[split] = list(some)
         report = _tell(report, split, direct[split], _command(args), encoder)
         _draw_failures(args, split, direct[split])
+    if (gap := report.phrasing_gap()) is not None:
+        print(f'by phrasing: {gap_text(gap)}\n')
+    if args.balance:
+        report = _balance(args, policy, specs, report)
     if args.through:
         report = _through_ros(args, policy, specs, direct, report, encoder)
     if args.json:
@@ -110,6 +119,8 @@ def _specs(args: argparse.Namespace) -> list[Spec]:
         )
     if args.episodes < 1 or args.seed < 0:
         raise ConfigurationError('--episodes must be at least 1 and --seed at least 0')
+    if args.balance and not {'known', ALL} & set(names):
+        raise ConfigurationError('--balance is of the split known: name it as well')
     names = list(SPLITS) if ALL in names else list(dict.fromkeys(names))
     if args.through and 'disturbed' in names:
         raise ConfigurationError('the split disturbed cannot go through ros: name others')
@@ -126,6 +137,7 @@ def _command(args: argparse.Namespace) -> str:
     words += [f'--split {" ".join(args.split)}'] if args.split else []
     words += [f'--commands {args.commands}'] if args.commands else []
     words += [f'--episodes {args.episodes} --seed {args.seed}']
+    words += ['--balance'] if args.balance else []
     words += [f'--through {args.through}'] if args.through else []
     return ' '.join(words)
 
@@ -177,6 +189,18 @@ def _draw_failures(args: argparse.Namespace, split: str, episodes: Iterable[Epis
         path.unlink(missing_ok=True)
         if films:
             write_picture(path, contact_sheet(films[:count], tile_px=tile_px))
+
+
+def _balance(args: argparse.Namespace, policy: Path, specs: list[Spec], report: Report) -> Report:
+    """Measure what each modality is worth; return the report with it."""
+    from vla_ros.evaluation.balance import measure_balance
+    from vla_ros.evaluation.report import balance_table
+
+    known = [spec for spec in specs if spec.split == 'known']
+    whole = report.splits['known'].rate
+    found = measure_balance(policy, known, whole, args.latency, args.workers)
+    print(balance_table(found), end='\n\n', flush=True)
+    return replace(report, balance=found)
 
 
 def _through_ros(
@@ -247,9 +271,10 @@ def _write_card(args: argparse.Namespace, policy: Path, report: Report) -> None:
     splits = dict(report.splits)
     if args.through:  # the direct run was only to compare with, and is in there
         splits = {name: split for name, split in splits.items() if name.endswith(THROUGH_ROS)}
+    balance = report.balance
     if report_path(policy).is_file() and (old := read_report(policy)).sha256 == report.sha256:
-        splits = {**old.splits, **splits}
-    report = replace(report, splits=splits)
+        splits, balance = {**old.splits, **splits}, balance or old.balance
+    report = replace(report, splits=splits, balance=balance)
     scores = refusal_scores(Roller.load(policy), _ABSTENTION_COUNT, args.seed)
     draw_roc(scores, pictures_folder(args.card) / ABSTENTION_PICTURE)
     report = replace(report, refusals=refused_rates(scores), speed=_speed(policy))

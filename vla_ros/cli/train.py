@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', type=Path, help='YAML over config/train/default.yaml')
     parser.add_argument('--seed', type=int, help='instead of the one in the configuration')
     parser.add_argument('--runs', type=Path, default=Path('runs'), help='folder of all runs')
+    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='of the steps')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
 
 
@@ -24,6 +25,6 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     if args.seed is not None:
         config = replace(config, seed=args.seed)
-    path = train(config, args.runs / args.name, args.name, args.workers)
+    path = train(config, args.runs / args.name, args.name, args.workers, args.device)
     print(f'policy: {path}')
     return 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
-from functools import partial
+from itertools import groupby
 import os
 from pathlib import Path
 import time
@@ -116,7 +115,7 @@ def _config(args: argparse.Namespace) -> TrainConfig:
 
 
 def _measure(path: Path, splits: list[str], args: argparse.Namespace) -> None:
-    """Measure what was not yet; each split is kept as soon as it is done."""
+    """Measure what was not yet, all of it by the same processes; each split is kept when done."""
     from vla_ros.cli.eval import episodes_through_ros
     from vla_ros.evaluation.report import THROUGH_ROS
     from vla_ros.evaluation.rollouts import evaluate
@@ -124,28 +123,35 @@ def _measure(path: Path, splits: list[str], args: argparse.Namespace) -> None:
     from vla_ros.evaluation.zoo import episodes_of_rows
 
     asked = f'vla-ros eval --policy {path} --seed {args.seed}'
-    for split in splits:
-        count = episodes_of_rows(split, args.episodes)
-        trials = specs(split, count, args.seed)
-        command = f'{asked} --split {split} --episodes {count}'
-        _add(path, split, command, partial(evaluate, path, trials, workers=args.workers))
-    if args.ros:
+    counts = {split: episodes_of_rows(split, args.episodes) for split in splits}
+    commands = {s: f'{asked} --split {s} --episodes {count}' for s, count in counts.items()}
+    missing = [split for split in splits if not _is_measured(path, split, commands[split])]
+    trials = [spec for split in missing for spec in specs(split, counts[split], args.seed)]
+    episodes = evaluate(path, trials, workers=args.workers) if trials else ()
+    for split, some in groupby(episodes, lambda episode: episode.spec.split):
+        _keep(path, split, list(some), commands[split])
+    through, command = f'known{THROUGH_ROS}', f'{asked} --split known --episodes {args.ros}'
+    if args.ros and not _is_measured(path, through, f'{command} --through ros'):
         trials = specs('known', args.ros, args.seed)
-        command = f'{asked} --split known --episodes {args.ros} --through ros'
-        through = partial(episodes_through_ros, str(path), trials)
-        _add(path, f'known{THROUGH_ROS}', command, through)
+        done = list(episodes_through_ros(str(path), trials))
+        _keep(path, through, done, f'{command} --through ros')
 
 
-def _add(path: Path, split: str, command: str, episodes: Callable[[], Iterable[Episode]]) -> None:
-    """Add a split to the report beside a policy, unless this very command was done before."""
+def _is_measured(path: Path, split: str, command: str) -> bool:
+    """Return whether the report beside a policy has a split, measured by this very command."""
+    from vla_ros.evaluation.report import read_report
+
+    found = read_report(path).splits.get(split)
+    return found is not None and found.command == command
+
+
+def _keep(path: Path, split: str, episodes: list[Episode], command: str) -> None:
+    """Add a split to the report beside a policy."""
     from vla_ros.evaluation.report import read_report, report_path, SplitReport
     from vla_ros.pipeline.manifest import read_manifest
 
-    report = read_report(path)
-    found = report.splits.get(split)
-    if found is None or found.command != command:
-        found = SplitReport.of(list(episodes()), command, read_manifest(path).text_encoder.short)
-        report_path(path).write_text(report.with_split(split, found).to_json())
+    found = SplitReport.of(episodes, command, read_manifest(path).text_encoder.short)
+    report_path(path).write_text(read_report(path).with_split(split, found).to_json())
     _tell(f'{path.stem}: {split} {found.rate}')
 
 

@@ -24,8 +24,10 @@ def draw_curves(log_path: Path, picture_path: Path) -> None:
     for axis in axes.flat[len(names) :]:
         axis.axis('off')
     for axis, name in zip(axes.flat, names, strict=False):
-        axis.plot([line['step'] for line in lines], [line[name] for line in lines], linewidth=1)
-        axis.set_yscale('log')
+        values = [line[name] for line in lines]
+        axis.plot([line['step'] for line in lines], values, linewidth=1)
+        if max(values) > 0.0:  # the balance of experts is 0 where there are none
+            axis.set_yscale('log')
         axis.set_title(name)
         axis.grid(alpha=0.3)
     figure.supxlabel('step')

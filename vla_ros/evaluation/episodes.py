@@ -17,7 +17,8 @@ class Episode:
 
     ``task`` is what was meant, '' for nothing. ``reason`` is that of the controller at the end.
     ``frames`` are those of the approach, ``on_object`` of them with the attention's peak on the
-    named object; both 0 where nobody looked. ``film`` shows a failure.
+    named object; both 0 where nobody looked. ``done`` tells of each chunk how probably the policy
+    was done, and whether it was; none where nobody asked. ``film`` shows a failure.
     """
 
     spec: Spec
@@ -31,6 +32,7 @@ class Episode:
     reason: str
     frames: int = 0
     on_object: int = 0
+    done: tuple[tuple[float, bool], ...] = ()
     motion: Motion | None = None
     film: Scene | None = None
 

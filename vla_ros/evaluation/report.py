@@ -14,8 +14,17 @@ from statistics import median
 
 from vla_ros.evaluation.episodes import Episode, swaps
 from vla_ros.evaluation.judging import STOP_WITHIN_S
+from vla_ros.evaluation.metrics import (
+    Calibration,
+    calibration,
+    Gap,
+    largest_gap,
+    ModalityUse,
+    success_by,
+)
 from vla_ros.evaluation.statistics import Rate
 from vla_ros.pipeline.strict_json import read_json
+from vla_ros.sim.scene import split_name
 
 #: Further measures of a split, and what each says.
 MEASURES = {
@@ -23,6 +32,10 @@ MEASURES = {
     'stops': f'successes after which it stopped by itself within {STOP_WITHIN_S:.0f} s',
     'false stops': 'episodes in which it said that it was done without success',
 }
+#: What trials are told apart by, beside their row.
+GROUPS = ('task', 'colour', 'shape', 'zone')
+#: Splits that differ in nothing but the words.
+PHRASINGS = ('known', 'patterns', 'words', 'both')
 #: What is added to a split's name for the same trials in the running graph.
 THROUGH_ROS = ' through ros'
 
@@ -36,7 +49,9 @@ class SplitReport:
     ``measures`` those of ``MEASURES`` that were taken. ``numbers``: medians over the successes of
     ``seconds`` and ``path_m``, and the largest ``speed_m_s``, ``angular_speed_rad_s`` and
     ``outside_m`` (of the workspace) that the robot was told. ``text_encoder`` begins the hash of
-    what read the words, '' if that was not kept.
+    what read the words, '' if that was not kept. ``gaps``: the groups of each of ``GROUPS`` that
+    fare best and worst, where there are two. ``calibrations``: of ``termination``, the probability
+    of being done, chunk by chunk.
     """
 
     command: str
@@ -48,6 +63,8 @@ class SplitReport:
     measures: Mapping[str, Rate]
     numbers: Mapping[str, float]
     text_encoder: str = ''
+    gaps: Mapping[str, Gap] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
     @property
     def rate(self) -> Rate:
@@ -65,6 +82,8 @@ class SplitReport:
             measures=_measures(episodes),
             numbers=_numbers(episodes),
             text_encoder=text_encoder,
+            gaps=_gaps(episodes),
+            calibrations=_calibrations(episodes),
         )
 
 
@@ -75,7 +94,8 @@ class Report:
 
     ``refusals`` are the shares of commands of each sort that are refused at the first look (see
     ``abstention``). ``speed`` is of one call with one CPU thread: ``median_ms``, ``p95_ms``, and
-    ``of_eager``, the median over that of the same model in plain Python.
+    ``of_eager``, the median over that of the same model in plain Python. ``balance`` is what each
+    modality is worth, see ``evaluation.balance``.
     """
 
     policy: str
@@ -83,9 +103,15 @@ class Report:
     splits: Mapping[str, SplitReport] = field(default_factory=dict)
     refusals: Mapping[str, Rate] = field(default_factory=dict)
     speed: Mapping[str, float] = field(default_factory=dict)
+    balance: Mapping[str, ModalityUse] = field(default_factory=dict)
 
     def with_split(self, name: str, split: SplitReport) -> Report:
         return replace(self, splits={**self.splits, name: split})
+
+    def phrasing_gap(self) -> Gap | None:
+        """Return the largest gap between ways of putting the same tasks, of those measured."""
+        rates = {name: self.splits[name].rate for name in PHRASINGS if name in self.splits}
+        return largest_gap(rates) if len(rates) > 1 else None
 
     def metrics(self) -> dict[str, float]:
         """Return the success of each split, for the manifest."""
@@ -120,7 +146,28 @@ def table(name: str, split: SplitReport) -> str:
     text = [f'{name:<{width}}  {"n":>5}  rate, 95 % interval']
     text += [f'{row:<{width}}  {rate.n:>5}  {rate}' for row, rate in lines.items()]
     shown = ', '.join(f'{key} {value:.2f}' for key, value in split.numbers.items())
-    return '\n'.join([*text, f'({shown})'])
+    text.append(f'({shown})')
+    text += [f'by {group}: {gap_text(gap)}' for group, gap in split.gaps.items()]
+    text += [
+        f'{of}: {100 * found.expected_error:.1f} points from what happens, Brier {found.brier:.3f}'
+        for of, found in split.calibrations.items()
+    ]
+    return '\n'.join(text)
+
+
+def gap_text(gap: Gap) -> str:
+    return f'{gap.best} is ahead of {gap.worst} by {gap.difference}'
+
+
+def balance_table(balance: Mapping[str, ModalityUse]) -> str:
+    """Return what each modality is worth as plain text."""
+    text = [
+        f'{"without":<8}  success, 95 % interval        falls by                      gradient'
+    ]
+    for name, use in balance.items():
+        share = f'{100 * use.gradient_share:.0f} %'
+        text.append(f'{name:<8}  {use.without!s:<28}  {use.loss!s:<28}  {share}')
+    return '\n'.join(text)
 
 
 def _measures(episodes: Sequence[Episode]) -> dict[str, Rate]:
@@ -137,6 +184,34 @@ def _measures(episodes: Sequence[Episode]) -> dict[str, Rate]:
     if asked:
         rates['false stops'] = Rate.of(sum(e.false_stop for e in asked), len(asked))
     return rates
+
+
+def _gaps(episodes: Sequence[Episode]) -> dict[str, Gap]:
+    """Return the largest gap for each of ``GROUPS`` that tells some trials apart."""
+    gaps = {}
+    for group in GROUPS:
+        told = [(named, e.success) for e in episodes if (named := _group_of(e, group))]
+        rates = success_by([name for name, _ in told], [success for _, success in told])
+        if len(rates) > 1:
+            gaps[group] = largest_gap(rates)
+    return gaps
+
+
+def _group_of(episode: Episode, group: str) -> str | None:
+    """Return the task that was meant, or a part of it; None if there is none."""
+    if not episode.task:
+        return None
+    kind, name, zone = episode.task.split('|')
+    colour, shape = split_name(name)
+    return {'task': kind, 'colour': colour, 'shape': shape, 'zone': zone}[group] or None
+
+
+def _calibrations(episodes: Sequence[Episode]) -> dict[str, Calibration]:
+    told = [pair for episode in episodes for pair in episode.done]
+    if not told:
+        return {}
+    probable, happened = zip(*told, strict=True)
+    return {'termination': calibration(probable, happened)}
 
 
 def _numbers(episodes: Sequence[Episode]) -> dict[str, float]:

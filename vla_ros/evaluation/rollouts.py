@@ -21,6 +21,7 @@ from vla_ros.evaluation.closed_loop import ClosedLoop, measured_state
 from vla_ros.evaluation.disturbances import Disturb, DISTURBANCES, Picture, State, undisturbed
 from vla_ros.evaluation.episodes import Episode
 from vla_ros.evaluation.judging import Judge, RefusalJudge, TaskJudge
+from vla_ros.evaluation.masking import without
 from vla_ros.evaluation.pictures import Scene, spread
 from vla_ros.evaluation.splits import build, Spec, Trial
 from vla_ros.evaluation.watching import Gaze, WatchedEnv
@@ -31,6 +32,7 @@ from vla_ros.interfaces import (
     Policy,
     PolicyResult,
     REFUSAL_CHANNELS,
+    TERMINATION_CHANNEL,
     TextEncoder,
 )
 from vla_ros.pipeline.attention import cell_weights, overlay
@@ -69,11 +71,18 @@ class Roller:
         self.env = WatchedEnv((_OVERSIZE * self._width, _OVERSIZE * self._height))
 
     @classmethod
-    def load(cls, policy_path: Path, latency_s: float = LATENCY_S) -> Roller:
-        """Return one with the policy at ``policy_path`` and its text encoder."""
+    def load(
+        cls, policy_path: Path, latency_s: float = LATENCY_S, masked: str | None = None
+    ) -> Roller:
+        """
+        Return one with the policy at ``policy_path`` and its text encoder.
+
+        What is ``masked``, one of ``masking.MODALITIES``, the policy does not get.
+        """
         policy = load_policy(policy_path)
         size = policy.manifest.image_width, policy.manifest.image_height
-        return cls(policy, load_text_encoder(), size, latency_s)
+        given = without(policy, masked) if masked else policy
+        return cls(given, load_text_encoder(), size, latency_s)
 
     def run(self, spec: Spec) -> Episode:
         """Do the trial of ``spec``; a failure comes back with its film."""
@@ -104,6 +113,7 @@ class Roller:
             disturb = DISTURBANCES[trial.disturbance](np.random.default_rng(spec.seed))
         judge: Judge = TaskJudge(TIME_LIMIT_S[task.kind]) if task else RefusalJudge()
         gaze = Gaze(env, task) if task else None
+        done: list[tuple[float, bool]] = []
         is_over = False
         while not is_over:
             frame = env.frame()
@@ -112,6 +122,9 @@ class Roller:
             if command is not None and seen is not None:
                 result = self._infer(*seen, command, loop.stamp_ns)
                 chunk, weights = result.chunk, cell_weights(result.attention)
+                if task is not None:
+                    told = float(chunk.column(TERMINATION_CHANNEL)[0])
+                    done.append((told, succeeded(env, task)))
                 if gaze is not None:
                     gaze.observe(frame, result.attention)
             if film is not None and seen is not None:
@@ -131,6 +144,7 @@ class Roller:
             reason=loop.reason.value,
             frames=gaze.frames if gaze else 0,
             on_object=gaze.on_object if gaze else 0,
+            done=tuple(done),
             motion=env.motion,
         )
 
@@ -166,11 +180,16 @@ def evaluate(
     specs: Iterable[Spec],
     latency_s: float = LATENCY_S,
     workers: int | None = None,
+    masked: str | None = None,
 ) -> Iterator[Episode]:
-    """Do every trial, in order, over all cores; the result does not depend on their number."""
+    """
+    Do every trial, in order, over all cores; the result does not depend on their number.
+
+    ``masked`` is as in ``Roller.load``.
+    """
     context = multiprocessing.get_context('spawn')  # fork does not go with threads of torch
     with ProcessPoolExecutor(
-        workers or os.cpu_count(), context, _Worker.start, (policy_path, latency_s)
+        workers or os.cpu_count(), context, _Worker.start, (policy_path, latency_s, masked)
     ) as pool:
         yield from pool.map(_Worker.run, specs, chunksize=2)
 
@@ -181,9 +200,9 @@ class _Worker:
     roller: Roller
 
     @classmethod
-    def start(cls, policy_path: Path, latency_s: float) -> None:
+    def start(cls, policy_path: Path, latency_s: float, masked: str | None) -> None:
         torch.set_num_threads(1)
-        cls.roller = Roller.load(policy_path, latency_s)
+        cls.roller = Roller.load(policy_path, latency_s, masked)
 
     @classmethod
     def run(cls, spec: Spec) -> Episode:

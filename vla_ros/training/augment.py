@@ -12,19 +12,19 @@ def augment(image: Tensor, random: torch.Generator) -> Tensor:
 
     Colours shift a little only: orange must not become red.
     """
-    f = image.shape[0]
+    f, device = image.shape[0], image.device
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand((f, *shape), generator=random)
+        return (low + (high - low) * torch.rand((f, *shape), generator=random)).to(device)
 
     x = image.flatten(0, 1).float() / 255.0  # (f * c, 3, h, w)
-    soft = torch.rand(len(x), generator=random) < 0.3
+    soft = torch.rand(len(x), generator=random).to(device) < 0.3
     x[soft] = nn.functional.avg_pool2d(x[soft], 3, 1, 1, count_include_pad=False)
     x = x.view_as(image)
     # Both brightness and contrast at once: gain * (x - 0.5) + 0.5 + shift.
     gain = uniform(0.7, 1.25, 1, 1, 1, 1) * uniform(0.95, 1.05, 1, 3, 1, 1)
     x = x.sub_(0.5).mul_(gain).add_(0.5 + uniform(-0.1, 0.1, 1, 1, 1, 1))
-    x += uniform(0.0, 0.02, 1, 1, 1, 1) * torch.randn(x.shape, generator=random)
+    x += uniform(0.0, 0.02, 1, 1, 1, 1) * torch.randn(x.shape, generator=random).to(device)
     return x.clamp_(0.0, 1.0).mul_(255.0).add_(0.5).to(torch.uint8)
 
 
@@ -37,6 +37,7 @@ def recolour(image: Tensor, random: torch.Generator) -> Tensor:
     """
     orders = torch.tensor([[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
     chosen = orders[torch.randint(len(orders), (len(image),), generator=random)]  # (f, 3)
+    chosen = chosen.to(image.device)
     return image.gather(2, chosen[:, None, :, None, None].expand_as(image))
 
 
@@ -49,7 +50,7 @@ def augment_text(
     So a reader relies on what words have in common rather than on each one. The first token,
     which stands for the sentence, stays.
     """
-    noisy = text + noise * torch.randn(text.shape, generator=random)
-    kept = torch.rand(mask.shape, generator=random) >= dropped
+    noisy = text + noise * torch.randn(text.shape, generator=random).to(text.device)
+    kept = torch.rand(mask.shape, generator=random).to(mask.device) >= dropped
     kept[:, 0] = True
     return noisy, mask & kept

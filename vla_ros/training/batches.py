@@ -218,5 +218,5 @@ def mirror(frames: NDArray) -> NDArray:
 
 def on_table(pixels: Tensor, camera: CameraModel, height_m: float) -> Tensor:
     """Return (r, 2): where the nominal camera sees the plane at ``height_m`` through pixels."""
-    points = camera.on_plane(pixels.numpy(), height_m)[:, :2]
-    return torch.from_numpy(points).float()
+    points = camera.on_plane(pixels.cpu().numpy(), height_m)[:, :2]
+    return torch.from_numpy(points).float().to(pixels.device)

@@ -46,7 +46,7 @@ def plans(frames: Batch) -> Tensor:
     expert would do is not known of things that are not there: -1.
     """
     kind = frames.meaning.task - 1
-    rest = _RESTS[kind.clamp(min=0), _step(frames)]
+    rest = _RESTS.to(kind.device)[kind.clamp(min=0), _step(frames)]
     idle = (kind < 0) | (frames.done > 0.5)
     rest = rest.masked_fill(idle[:, None], END)
     return rest.masked_fill(frames.position.isnan().any(dim=1)[:, None], -1)

@@ -63,7 +63,8 @@ class Questions:
         def draw(below: int) -> Tensor:
             return torch.randint(below, (pictures,), generator=random)
 
-        colours, things = under_hand(frames, self._camera), there(frames)
+        # Drawn where the generator is, whatever the device of the frames.
+        colours, things = under_hand(frames, self._camera).cpu(), there(frames).cpu()
         # As many things that are there as that are not; some are of each in every picture.
         wanted = things == draw(2).bool()[:, None]
         thing = torch.multinomial(wanted.float() + 1e-9, 1, generator=random)[:, 0]
@@ -73,10 +74,10 @@ class Questions:
         is_there = things.gather(1, thing[:, None])[:, 0].long()  # no or yes
         right = torch.stack([colours, is_there], dim=1).flatten()
         answers = torch.nn.functional.one_hot(right.clamp(min=0), len(ANSWERS)).float()
+        answers = answers.masked_fill((right < 0)[:, None], torch.nan)
+        device = frames.state.device
         return Asked(
-            self._text[question],
-            self._mask[question],
-            answers.masked_fill((right < 0)[:, None], torch.nan),
+            *(part.to(device) for part in (self._text[question], self._mask[question], answers))
         )
 
 

@@ -21,13 +21,13 @@ from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.sim.environment import WORKSPACE_MAX, WORKSPACE_MIN
 from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import COLOURS, Look, SHAPES
+from vla_ros.training import parallel
 from vla_ros.training.batches import Batches, TASKS
 from vla_ros.training.collection import collect, load_frames
 from vla_ros.training.config import save_config, TrainConfig
 from vla_ros.training.corrections import PolicyActor
-from vla_ros.training.parallel import run_ranks
 from vla_ros.training.recipes import recipe_for
-from vla_ros.training.recipes.recipe import Lesson, Recipe
+from vla_ros.training.recipes.recipe import Lesson, moved, Recipe
 from vla_ros.training.sentences import sentence_bank
 from vla_ros.training.trainer import Trainer
 
@@ -35,6 +35,7 @@ from vla_ros.training.trainer import Trainer
 _VALIDATION_SEED = 1000
 
 _FRAMES_PER_RANK = 32
+_CPU = torch.device('cpu')
 
 _UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
 
@@ -58,28 +59,40 @@ def policy_spec(config: TrainConfig, text_width: int) -> PolicySpec:
     )
 
 
-def train(config: TrainConfig, folder: Path, name: str, workers: int) -> Path:
+def train(config: TrainConfig, folder: Path, name: str, workers: int, device: str = 'cpu') -> Path:
     """
     Train a policy in ``folder`` and export it there; return the path of the TorchScript file.
 
-    What is already in the folder is used: demonstrations, sentences and the checkpoint.
+    What is already in the folder is used: demonstrations, sentences and the checkpoint. Steps are
+    taken by several processes: by as many as torchrun started, else on a CPU by ``workers``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    save_config(config, folder / 'config.yaml')
-    bank = sentence_bank(folder, config.sentences, config.seed, workers)
+    with parallel.launched(parallel.local_device(device)):
+        return _train(config, folder, name, workers, device)
+
+
+def _train(config: TrainConfig, folder: Path, name: str, workers: int, device: str) -> Path:
     made = config.demonstrations
-    shards = collect(folder / 'demonstrations', made, config.episodes, config.seed, workers)
-    # Statistics of a batch need a number of pictures in each process.
-    ranks = max(1, min(workers, config.batch.frames // _FRAMES_PER_RANK))
+    with parallel.first_alone():
+        folder.mkdir(parents=True, exist_ok=True)
+        save_config(config, folder / 'config.yaml')
+        text_width = sentence_bank(folder, config.sentences, config.seed, workers).tokens.shape[1]
+        shards = collect(folder / 'demonstrations', made, config.episodes, config.seed, workers)
+    count = parallel.ranks()
+    if count == 1 and device == 'cpu':
+        # Statistics of a batch need a number of pictures in each process.
+        count = max(1, min(workers, config.batch.frames // _FRAMES_PER_RANK))
     policy_path = folder / f'{name}.pt'
     stages = [*config.corrections.at_steps, config.trainer.steps]
     for stage, until_step in enumerate(stages):
-        run_ranks(ranks, _steps, ranks, config, folder, shards, until_step)
-        draw_curves(folder / 'log.jsonl', folder / 'curves.png')
-        if until_step < config.trainer.steps:
+        parallel.run_ranks(count, _steps, count, config, folder, shards, until_step, device)
+        if parallel.rank() == 0:
+            draw_curves(folder / 'log.jsonl', folder / 'curves.png')
+        if until_step == config.trainer.steps:
+            break
+        with parallel.first_alone():
             rounds = folder / f'corrections-{stage}'
             if not rounds.exists():
-                _export(config, folder, bank.tokens.shape[1], policy_path, name, shards)
+                _export(config, folder, text_width, policy_path, name, shards)
             shards += collect(
                 rounds,
                 made,
@@ -91,7 +104,8 @@ def train(config: TrainConfig, folder: Path, name: str, workers: int) -> Path:
     prepare = partial(
         recipe_for(config.policy).prepare, unseen=lambda: _unseen(config, folder, workers)
     )
-    _export(config, folder, bank.tokens.shape[1], policy_path, name, shards, prepare)
+    if parallel.rank() == 0:
+        _export(config, folder, text_width, policy_path, name, shards, prepare)
     return policy_path
 
 
@@ -109,10 +123,17 @@ def _unseen(config: TrainConfig, folder: Path, workers: int) -> Batches:
 
 
 def _steps(
-    rank: int, ranks: int, config: TrainConfig, folder: Path, paths: list[Path], until_step: int
+    rank: int,
+    ranks: int,
+    config: TrainConfig,
+    folder: Path,
+    paths: list[Path],
+    until_step: int,
+    kind: str,
 ) -> None:
     """Go on from the checkpoint up to a step, as one of several processes."""
-    trainer, recipe = _trainer(config, folder, load_text_encoder().width, rank)
+    device = parallel.local_device(kind)
+    trainer, recipe = _trainer(config, folder, load_text_encoder().width, rank, device)
     if trainer.step >= until_step:
         return
     bank = sentence_bank(folder, config.sentences, config.seed, ranks)
@@ -125,19 +146,23 @@ def _steps(
         torch.manual_seed(config.seed + ranks * step + rank)
         frames = batches.batch(step, rank, ranks)
         rows = choose(frames, np.random.default_rng((config.seed, step, 1)), share)
-        return Lesson(frames, bank.batch(rows))
+        return moved(Lesson(frames, bank.batch(rows)), device)
 
     trainer.run(lesson_at, until_step)
 
 
 def _trainer(
-    config: TrainConfig, folder: Path, text_width: int, rank: int = 0
+    config: TrainConfig,
+    folder: Path,
+    text_width: int,
+    rank: int = 0,
+    device: torch.device = _CPU,
 ) -> tuple[Trainer, Recipe]:
     """Return the trainer where its checkpoint left off, at the start without one."""
     torch.manual_seed(config.seed)  # every process starts from the same weights
     spec = policy_spec(config, text_width)
     policy = build_policy(config.policy, spec, config.options)
-    policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    policy.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     recipe = recipe_for(config.policy)(policy, spec, config)
     weights = dict(config.loss_weights)
     trainer = Trainer(policy, recipe, weights, config.trainer, folder, rank)

@@ -77,7 +77,7 @@ class Trainer:
         """Go on from the checkpoint in the folder, if there is one."""
         if not self.checkpoint_path.exists():
             return False
-        saved = torch.load(self.checkpoint_path, weights_only=True)
+        saved = torch.load(self.checkpoint_path, map_location='cpu', weights_only=True)
         self.model.load_state_dict(saved['model'])
         self.average.load_state_dict(saved['average'])
         self._optimiser.load_state_dict(saved['optimiser'])
@@ -176,8 +176,10 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict]:
     ]
 
 
-def bfloat16_is_faster() -> bool:
-    """Measure whether this machine convolves faster in bfloat16 (AMX, some GPUs) than float32."""
+def bfloat16_is_faster(device: torch.device) -> bool:
+    """Measure whether a CPU convolves faster in bfloat16 (AMX) than float32; ask a GPU."""
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported()
 
     def seconds(dtype: torch.dtype) -> float:
         layer = nn.Conv2d(32, 32, 3, padding=1, dtype=dtype)

@@ -23,12 +23,18 @@ class JointTransformer(nn.Module):
         x, mask = all_joined(vision, text, state)
         for block in self.blocks:
             x = block(x, mask)
-        x, weights = self.last.looking(x, mask)
+        first, end = words_among_all(vision, text)
+        x, weights = self.last.looking(x, mask, first, end)
         return fused(self.norm(x), mask, words_on_cells(weights, vision, text))
 
 
+def words_among_all(vision: Tokens, text: Tokens) -> tuple[int, int]:
+    """Return where the words begin and end among ready tokens: vision, then text, then others."""
+    cells = vision.mask.shape[1]
+    return cells + 1, cells + text.mask.shape[1]
+
+
 def words_on_cells(weights: Tensor, vision: Tokens, text: Tokens) -> Tensor:
-    """Return (b, n, c) of the weights (b, h, t, t) of tokens that begin with vision, then text."""
-    cells, words = vision.mask.shape[1], text.mask.shape[1]
-    attention = weights.mean(dim=1)[:, cells + 1 : cells + words, 1:cells]
+    """Return (b, n, c) of the words' weights (b, h, n, t) over tokens that begin with vision."""
+    attention = weights.mean(dim=1)[:, :, 1 : vision.mask.shape[1]]
     return attention * text.mask[:, 1:, None]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import nn, Tensor
 
-from vla_ros.models.fusion.joint import words_on_cells
+from vla_ros.models.fusion.joint import words_among_all, words_on_cells
 from vla_ros.models.fusion.registry import register_fusion
 from vla_ros.models.fusion.tokens import all_joined, at_least_one, Entrance, Fused, fused, Tokens
 from vla_ros.models.layers.attention import MultiHeadAttention
-from vla_ros.models.layers.mixture import MixtureOfExperts
+from vla_ros.models.layers.mixture import Mixture, MixtureOfExperts
 
 
 class MixtureBlock(nn.Module):
@@ -35,17 +35,20 @@ class MixtureBlock(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.mixture = MixtureOfExperts(width, 2 * width, experts, top_k, capacity)
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """
-        Return (b, n, width), the attention's weights (b, h, n, n), balance loss and drops (b,).
-
-        The last two are those of ``layers.mixture.Mixture``.
-        """
+    def forward(self, x: Tensor, mask: Tensor) -> Mixture:
+        """Return the tokens and what the mixture tells of its experts."""
         y = self.attention_norm(x)
-        attended, weights = self.attention(y, y, mask)
-        x = x + attended
+        return self._worked(x + self.attention.attend(y, y, mask), mask)
+
+    def looking(self, x: Tensor, mask: Tensor, first: int, end: int) -> tuple[Mixture, Tensor]:
+        """Return what ``forward`` does, and the weights of some tokens (b, h, end - first, n)."""
+        y = self.attention_norm(x)
+        attended, weights = self.attention.look(y, y, mask, first, end)
+        return self._worked(x + attended, mask), weights
+
+    def _worked(self, x: Tensor, mask: Tensor) -> Mixture:
         worked = self.mixture(self.norm(x), mask)
-        return x + worked.tokens, weights, worked.balance_loss, worked.dropped
+        return Mixture(x + worked.tokens, worked.balance_loss, worked.dropped, worked.load)
 
 
 @register_fusion('mixture')
@@ -64,22 +67,26 @@ class MixtureFusion(nn.Module):
     ) -> None:
         super().__init__()
         self.entrance = Entrance(width)
-        self.blocks = nn.ModuleList(
-            [
-                MixtureBlock(width, heads, dropout, experts, top_k, capacity)
-                for _ in range(at_least_one(layers))
-            ]
-        )
+        *first, self.last = [
+            MixtureBlock(width, heads, dropout, experts, top_k, capacity)
+            for _ in range(at_least_one(layers))
+        ]
+        self.blocks = nn.ModuleList(first)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, vision: Tokens, text: Tokens, state: Tokens) -> Fused:
         seen, said, felt = self.entrance(vision, text, state)
         x, mask = all_joined(seen, said, felt)
-        weights, losses, drops = x, [], []
+        first, end = words_among_all(seen, said)
+        losses, drops = [], []
         for block in self.blocks:
-            x, weights, loss, dropped = block(x, mask)
-            losses.append(loss)
-            drops.append(dropped)
-        out = fused(self.norm(x), mask, words_on_cells(weights, seen, said))
+            worked = block(x, mask)
+            x = worked.tokens
+            losses.append(worked.balance_loss)
+            drops.append(worked.dropped)
+        worked, weights = self.last.looking(x, mask, first, end)
+        losses.append(worked.balance_loss)
+        drops.append(worked.dropped)
+        out = fused(self.norm(worked.tokens), mask, words_on_cells(weights, seen, said))
         loss, dropped = torch.stack(losses).mean(), torch.stack(drops).sum(dim=0)
         return Fused(out.tokens, out.mask, out.attention, loss, dropped)

@@ -100,8 +100,8 @@ class FlowChunkHead(nn.Module):
 
         ``target`` (b, k, 9) is what ``to_rows`` makes of the demonstrated chunk.
         """
-        noise = torch.randn(target.shape, generator=random, device=target.device)
-        time = torch.rand(target.shape[0], generator=random, device=target.device)
+        noise = torch.randn(target.shape, generator=random).to(target.device)
+        time = torch.rand(target.shape[0], generator=random).to(target.device)
         there = time[:, None, None]
         rows = (1.0 - there) * noise + there * target
         velocity = self.velocity(rows, time, self.readout(tokens, mask))

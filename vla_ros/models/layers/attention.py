@@ -64,28 +64,45 @@ class MultiHeadAttention(nn.Module):
         Where there is no context at all, the weights are zero rather than NaN.
         """
         queries, keys, values = self._split(query, context)
-        scores = (queries @ keys.transpose(2, 3)).float() * self.scale  # (b, h, q, n)
-        weights = attention_weights(scores, mask)
+        weights = self._weights(queries, keys, mask)
         mixed = self.dropout(weights).to(values.dtype) @ values  # (b, h, q, d / h)
         return self._join(mixed), weights
 
     def attend(self, query: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the attended values (b, q, width) alone, from the kernel that keeps no scores."""
         queries, keys, values = self._split(query, context)
+        return self._join(self._mixed(queries, keys, values, mask))
+
+    def look(
+        self, query: Tensor, context: Tensor, mask: Tensor, first: int, end: int
+    ) -> tuple[Tensor, Tensor]:
+        """
+        Return what ``attend`` does, and the weights (b, h, end - first, n) of some queries.
+
+        Of the many tokens of a picture nobody asks where they look. ``mask`` is (b, n) bool.
+        """
+        queries, keys, values = self._split(query, context)
+        weights = self._weights(queries[:, :, first:end], keys, mask)
+        return self._join(self._mixed(queries, keys, values, mask)), weights
+
+    def _weights(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
+        scores = (queries @ keys.transpose(2, 3)).float() * self.scale  # (b, h, q, n)
+        return attention_weights(scores, mask)
+
+    def _mixed(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the values as the heads mix them, (b, h, q, d / h), by the fast kernel."""
         dropout = self.dropout.p if self.training else 0.0
         if mask is None:
-            mixed = nn.functional.scaled_dot_product_attention(
+            return nn.functional.scaled_dot_product_attention(
                 queries, keys, values, dropout_p=dropout
             )
-        else:
-            there = over_heads(mask)
-            some = there.any(dim=-1, keepdim=True)
-            # Not every kernel gives zeros where nothing is there: look at all, then forget it.
-            mixed = nn.functional.scaled_dot_product_attention(
-                queries, keys, values, there | ~some, dropout
-            )
-            mixed = mixed * some
-        return self._join(mixed)
+        there = over_heads(mask)
+        some = there.any(dim=-1, keepdim=True)
+        # Not every kernel gives zeros where nothing is there: look at all, then forget it.
+        mixed = nn.functional.scaled_dot_product_attention(
+            queries, keys, values, there | ~some, dropout
+        )
+        return mixed * some
 
     def _split(self, query: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries (b, h, q, d / h), keys and values (b, h, n, d / h)."""

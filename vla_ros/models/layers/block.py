@@ -33,10 +33,10 @@ class PreNormBlock(nn.Module):
         x = x + self.attention.attend(y, y, mask)
         return x + self.feed_forward(self.norm(x))
 
-    def looking(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return what ``forward`` does, and the weights of the attention (b, h, n, n)."""
+    def looking(self, x: Tensor, mask: Tensor, first: int, end: int) -> tuple[Tensor, Tensor]:
+        """Return what ``forward`` does, and the weights of some tokens (b, h, end - first, n)."""
         y = self.attention_norm(x)
-        attended, weights = self.attention(y, y, mask)
+        attended, weights = self.attention.look(y, y, mask, first, end)
         x = x + attended
         return x + self.feed_forward(self.norm(x)), weights
 

@@ -6,8 +6,6 @@ experts as in Switch (Fedus et al. 2021). Capacity is counted in every sequence 
 the other sequences of a batch change nothing.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -68,30 +66,35 @@ class MixtureOfExperts(nn.Module):
             # A single gate stays as it is: divided by itself, it would teach the router nothing.
             gate = gate / gate.sum(dim=-1, keepdim=True)
 
-        # Choices in the order in which they are served, (b, k * n, e): all first ones, then all
+        # Choices in the order in which they are served, (b, k * n): all first ones, then all
         # second ones.
-        chosen = nn.functional.one_hot(expert, self.experts).float() * there[:, :, None, None]
-        queue = chosen.transpose(1, 2).flatten(1, 2)
-        place = (queue.cumsum(dim=1) - queue).long()
-        even = there.sum(dim=1) * self.top_k / self.experts  # (b,)
-        capacity = torch.ceil(even * self.capacity)[:, None, None]
-        taken = queue * (place < capacity)
+        choice = expert.transpose(1, 2).flatten(1)
+        asks = there.repeat(1, self.top_k)
+        queue = nn.functional.one_hot(choice, self.experts).float() * asks[:, :, None]
+        place = (queue.cumsum(dim=1) - queue).gather(2, choice[:, :, None]).squeeze(2)
+        even = there.sum(dim=1, keepdim=True) * self.top_k / self.experts  # (b, 1)
+        taken = (asks > 0) & (place < torch.ceil(even * self.capacity))
 
-        # (b, k * n, e, s): which choice sits on which of the expert's s seats. One seat is to
-        # spare, for the capacity above is rounded in float32.
+        # Each expert has so many seats in every sequence, one of them to spare, for the capacity
+        # above is rounded in float32. Who gets none sits on one more seat, where nobody works.
         seats = min(n, int(math.ceil(n * self.top_k / self.experts * self.capacity)) + 1)
-        seat = nn.functional.one_hot(place.clamp(max=seats - 1), seats).to(taken.dtype)
-        seat = (taken[:, :, :, None] * seat).view(b, self.top_k, n, self.experts, seats)
-        brought = torch.einsum('bnes,bnd->besd', seat.sum(dim=1).to(x.dtype), x)
+        nowhere = self.experts * seats
+        seat = torch.where(taken, choice * seats + place.long(), nowhere)
+        seat = seat[:, :, None].expand(-1, -1, x.shape[2])  # (b, k * n, d)
+        brought = x.new_zeros([b, nowhere + 1, x.shape[2]])
+        brought = brought.scatter(1, seat, x.repeat(1, self.top_k, 1))[:, :nowhere]
+        brought = brought.unflatten(1, [self.experts, seats]).transpose(0, 1).flatten(1, 2)
         worked = nn.functional.gelu(brought @ self.widen + self.widen_bias)
-        worked = worked @ self.narrow + self.narrow_bias  # (b, e, s, d)
-        share = (gate.transpose(1, 2)[:, :, :, None, None] * seat).sum(dim=1)  # (b, n, e, s)
-        tokens = torch.einsum('bnes,besd->bnd', share.to(x.dtype), worked)
+        worked = worked @ self.narrow + self.narrow_bias  # (e, b * s, d)
+        worked = worked.unflatten(1, [b, seats]).transpose(0, 1).flatten(1, 2)
+        worked = nn.functional.pad(worked, [0, 0, 0, 1])  # (b, e * s + 1, d)
+        back = worked.gather(1, seat).unflatten(1, [self.top_k, n])  # (b, k, n, d)
+        tokens = (gate.transpose(1, 2)[:, :, :, None].to(back.dtype) * back).sum(dim=1)
 
         count = there.sum().clamp(min=1.0)
         load = queue.sum(dim=[0, 1]) / (count * self.top_k)  # (e,)
         wanted = (probability * there[:, :, None]).sum(dim=[0, 1]) / count
-        dropped = (queue - taken).sum(dim=[1, 2]).long()
+        dropped = ((asks > 0) & ~taken).sum(dim=1)
         return Mixture(tokens, self.experts * (load * wanted).sum(), dropped, load)
 
 

@@ -31,7 +31,7 @@ def keypoint_losses(
     ``seen`` is what it saw in the batch's pictures, ``camera`` the nominal one.
     """
     decision = policy.decide(seen, batch.meaning, batch.state)
-    grid = torch.from_numpy(cell_pixels(camera, ConvMap.stride)).float()
+    grid = _grid(camera, batch)
     sigma_px = 0.6 * ConvMap.stride
     turn = torch.stack([torch.cos(4.0 * batch.yaw), torch.sin(4.0 * batch.yaw)], dim=-1)
     object_xy = on_table(batch.object_px, camera, OBJECT_PLANE_M)
@@ -66,10 +66,14 @@ def shape_losses(
 
     ``seen`` is what the policy saw in the first recoloured pictures of the batch.
     """
-    grid = torch.from_numpy(cell_pixels(camera, ConvMap.stride)).float()
+    grid = _grid(camera, batch)
     shapes = policy.part_scores(seen)[1]
     pixels = batch.shapes_px[: len(shapes)]
     return {'shapes': part_loss(shapes, pixels, grid, 0.6 * ConvMap.stride)}
+
+
+def _grid(camera: CameraModel, batch: Batch) -> Tensor:
+    return torch.from_numpy(cell_pixels(camera, ConvMap.stride)).float().to(batch.state.device)
 
 
 def reading_losses(reading: Reading, batch: SentenceBatch) -> dict[str, Tensor]:

@@ -60,13 +60,14 @@ class ImitationRecipe:
         self.random = torch.Generator()
         self._policy = policy
         self._config = config.batch
-        self._mixed = bfloat16_is_faster()
+        self._device = next(policy.parameters()).device
+        self._mixed = bfloat16_is_faster(self._device)
         self._move = StraightMove(
             spec.horizon, spec.dt_s, spec.speed_m_s, spec.angular_speed_rad_s
         )
         traits = policy.traits()
         stride = spec.camera.width // traits.grid[1]
-        self._cells = torch.from_numpy(cell_pixels(spec.camera, stride)).float()
+        self._cells = torch.from_numpy(cell_pixels(spec.camera, stride)).float().to(self._device)
         self._sigma_px = 0.6 * stride
         self._is_taught_to_look = traits.attention == 'cross_attention'
 
@@ -111,7 +112,7 @@ class ImitationRecipe:
         return self._policy.learn(*shown.given, shown.actions, shown.done)
 
     def _mixed_precision(self) -> torch.autocast:
-        return torch.autocast('cpu', torch.bfloat16, enabled=self._mixed)
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed)
 
     def demonstrated(self, frames: Batch, unclear: Tensor) -> tuple[Tensor, Tensor]:
         """Return actions (r, k, 8) and termination (r, k), NaN where nobody knows."""
@@ -148,8 +149,8 @@ def as_chunk(output: PolicyOutput) -> Chunk:
 
 def unclear_rows(sentences: SentenceBatch) -> Tensor:
     """Return (r,) bool: which sentences leave open what is meant."""
-    classes = torch.stack(sentences[2:], dim=1).numpy()
-    return torch.from_numpy(is_unclear(classes))
+    classes = torch.stack(sentences[2:], dim=1)
+    return torch.from_numpy(is_unclear(classes.cpu().numpy())).to(classes.device)
 
 
 def wanted_task(frames: Batch, unclear: Tensor) -> Tensor:

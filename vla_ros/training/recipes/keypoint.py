@@ -38,7 +38,8 @@ class KeypointRecipe:
         self._policy = policy
         self._camera = spec.camera
         self._count = config.batch.sentences
-        self._mixed = bfloat16_is_faster()
+        self._device = next(policy.parameters()).device
+        self._mixed = bfloat16_is_faster(self._device)
 
     def chooser(self, bank: SentenceBank) -> Chooser:
         """Return what draws any sentences: they need not be about the pictures."""
@@ -53,7 +54,7 @@ class KeypointRecipe:
         text, mask = augment_text(sentences.text, sentences.text_mask, self.random)
         image = augment(frames.image, self.random)
         recoloured = recolour(image[: len(image) // _RECOLOURED], self.random)
-        with torch.autocast('cpu', torch.bfloat16, enabled=self._mixed):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
             seen = self._policy.see(image)
             shapes = self._policy.see(recoloured)
         return {

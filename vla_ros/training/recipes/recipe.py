@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
+from vla_ros.models.meaning import Meaning
 from vla_ros.models.registry import PolicySpec
 from vla_ros.training.batches import Batch, Batches
 from vla_ros.training.config import TrainConfig
@@ -21,6 +22,18 @@ class Lesson(NamedTuple):
 
     frames: Batch
     sentences: SentenceBatch
+
+
+def moved(lesson: Lesson, device: torch.device) -> Lesson:
+    """Return the lesson with all tensors on a device."""
+    frames, sentences = lesson
+    meaning = Meaning(*(part.to(device) for part in frames.meaning))
+    rest = {
+        name: value.to(device) for name, value in frames._asdict().items() if name != 'meaning'
+    }
+    return Lesson(
+        Batch(meaning=meaning, **rest), SentenceBatch(*(part.to(device) for part in sentences))
+    )
 
 
 #: Returns the rows of a bank that go with a batch of frames. The generator is the same in all
