@@ -158,6 +158,8 @@ def test_a_result_for_a_replaced_command_is_dropped(graph, robot, path):
     policy, started, release = node._policy, threading.Event(), threading.Event()
 
     class SlowPolicy:
+        device = policy.device
+
         def reset(self):
             policy.reset()
 

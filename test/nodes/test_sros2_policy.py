@@ -102,7 +102,8 @@ def test_an_enclave_allows_what_its_node_does_and_nothing_else(graph, tmp_path, 
     has: dict[str, set[str]] = {}
     for node in make(name, tmp_path):
         graph.add(node)
-        graph.until(lambda node=node: f'/{name}/set_parameters' in used(node)['reply'])
+        # A node of this name that another test killed is in the graph for 20 s, and found first.
+        graph.until(lambda node=node: f'/{name}/set_parameters' in used(node)['reply'], 60.0)
         for kind, names in used(node).items():
             has[kind] = has.get(kind, set()) | names
         graph.remove(node)
