@@ -15,10 +15,6 @@ from vla_ros.pipeline.session import State
 HOLD_S = 0.5
 #: After success the robot has so long to say that it is done.
 STOP_WITHIN_S = 1.0
-#: A robot that moved less in so long has come to rest: a policy without memory that sees the same
-#: will do the same, so the rest of the time is not waited for.
-REST_S = 3.0
-REST_M = 0.003
 #: What may not move is watched for so long, and may move so far.
 WATCH_S = 3.0
 STILL_M = 0.01
@@ -54,16 +50,11 @@ class Judge(Protocol):
 
 
 class TaskJudge:
-    """
-    The goal must hold for ``HOLD_S``, or when the robot says that it is done.
-
-    It fails when the time is up, and as soon as the robot has come to rest elsewhere.
-    """
+    """The goal must hold for ``HOLD_S``, or when the robot says that it is done."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._since: tuple[float, float] | None = None
-        self._rest = 0.0, 0.0  # since when, and the path until then
         self.success = self.stopped = self.false_stop = False
         self.seconds = self.path_m = 0.0
 
@@ -84,11 +75,7 @@ class TaskJudge:
         self.false_stop = says_done and not self.success
         if self.success:
             return says_done or held_s >= STOP_WITHIN_S
-        if reached or path_m - self._rest[1] > REST_M:
-            self._rest = time_s, path_m
-        rests = time_s - self._rest[0] >= REST_S
-        is_late = time_s >= self._limit_s and not reached
-        return says_done or reason in REFUSED or rests or is_late
+        return says_done or reason in REFUSED or (time_s >= self._limit_s and not reached)
 
 
 class RefusalJudge:
