@@ -92,7 +92,9 @@ def policies_table() -> str:
 def objectives_section(folder: Path) -> str:
     """Return what the examples measured, and their pictures, from a folder beside the page."""
     path = folder / 'results.json'
-    results = json.loads(path.read_text()) if path.exists() else {}
+    if not path.exists():
+        return '*No full run has been made yet.*'
+    results = json.loads(path.read_text())
     rows = [
         (f'[{name}](../examples/{name}.py)' if i == 0 else '', *line_cells(line))
         for name, result in results.items()
