@@ -26,6 +26,7 @@ from vla_ros import bringup, heartbeat
 from vla_ros.bringup import NodeSpec
 from vla_ros.domain import only_graph
 from vla_ros.errors import ConfigurationError
+from vla_ros.interrupts import signals_noted
 from vla_ros.shared_memory import remove_leftovers
 
 #: Exit code of a node after a user's mistake, which a restart would only repeat.
@@ -38,7 +39,6 @@ BACKOFF_S = (0.5, 2.0)
 GRACE_S = 3.0
 
 _PR_SET_PDEATHSIG = 1
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = (36, 32, 35, 34, 33, 96)
 _RED, _YELLOW = 31, 33
 _LOG_LINE = re.compile(r'(DEBUG|INFO|WARN|ERROR|FATAL) (.*)')
@@ -163,7 +163,7 @@ class Supervisor:
 
         However many signals come meanwhile, it goes on to its end.
         """
-        with _signals_noted() as noted:
+        with signals_noted() as noted:
             for child in self._children:
                 child.restart_at = None
                 _send(child, signal.SIGTERM)
@@ -275,22 +275,6 @@ def running(
     log = Log([*(spec.name for spec in specs), reporter])
     with only_graph(options.namespace), Supervisor(specs, log=log) as supervisor:
         yield supervisor
-
-
-@contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Collect the signals that would interrupt, instead of being interrupted."""
-    noted: list[int] = []
-    is_main = threading.current_thread() is threading.main_thread()  # others get no signals
-    before = {n: signal.getsignal(n) for n in _ENDING_SIGNALS if is_main}
-    before = {n: handler for n, handler in before.items() if callable(handler)}
-    for number in before:
-        signal.signal(number, lambda number, _: noted.append(number))
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _die_with(parent: int) -> None:

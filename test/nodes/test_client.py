@@ -2,8 +2,11 @@
 
 from contextlib import contextmanager
 import os
+import random
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -167,3 +170,40 @@ def test_reset_releases_the_e_stop(pair):
     with client(pair) as user:
         user.call(wiring.ESTOP)
     assert vla_ros(pair, 'reset', '--estop') == (0, 'released; give a command\n')
+
+
+def test_an_interrupt_in_the_middle_of_a_message_is_still_one(graph):
+    """rclpy makes messages in C++, where a KeyboardInterrupt would become its RuntimeError."""
+    statuses = wiring.STATUS.publisher(graph.peer)
+    many = DiagnosticStatus(values=[KeyValue(key=str(i), value='x') for i in range(2000)])
+    rng, armed, ended = random.Random(0), threading.Event(), threading.Event()
+
+    def publish() -> None:
+        while not ended.wait(0.001):
+            statuses.publish(many)
+
+    def interrupt() -> None:
+        while armed.wait() and not ended.wait(rng.uniform(0.0, 0.02)):
+            armed.clear()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def wait() -> None:
+        armed.set()
+        user.wait(lambda: False, 5.0)
+
+    others = [threading.Thread(target=work) for work in (publish, interrupt)]
+    user = Client()
+    for other in others:
+        other.start()
+    try:
+        user.wait_status()
+        for _ in range(100):
+            with pytest.raises(KeyboardInterrupt):
+                wait()
+    finally:
+        ended.set()
+        armed.set()
+        for other in others:
+            other.join()
+        user.close()
+    assert user.status_count > 100

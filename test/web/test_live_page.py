@@ -51,9 +51,15 @@ class Command:
             time.sleep(0.1)
         return match.group(1)
 
-    def end(self) -> None:
+    def __enter__(self) -> 'Command':
+        return self
+
+    def __exit__(self, *_) -> None:
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(timeout=20)
+        try:
+            self._process.wait(timeout=20)
+        finally:
+            self._process.kill()
         assert 'Traceback' not in self._terminal.read_text()
 
 
@@ -61,18 +67,16 @@ class Command:
 def page(tmp_path_factory):
     """A tab that shows the page of a running graph."""
     folder = tmp_path_factory.mktemp('live')
-    up = Command(folder, 'up', 'sim', '--seed', '3', '--log-level', 'warn')
-    viz = Command(folder, 'viz', '--port', '0')
-    try:
+    with (
+        Command(folder, 'up', 'sim', '--seed', '3', '--log-level', 'warn') as up,
+        Command(folder, 'viz', '--port', '0') as viz,
+    ):
         address = viz.wait_for(r'live page: (\S+)')
         up.wait_for('(ready:)')
         with browser.tab() as tab:
             tab.open(address)
             tab.wait('document.querySelector("#state").textContent === "idle"')
             yield tab
-    finally:
-        viz.end()
-        up.end()
 
 
 def keep(page, name: str) -> None:

@@ -29,6 +29,7 @@ from std_msgs.msg import String
 from vla_ros.bringup import Options
 from vla_ros.domain import domain_id
 from vla_ros.errors import ConfigurationError
+from vla_ros.interrupts import signals_deferred
 from vla_ros.nodes import wiring
 
 #: Of the SROS2 policy; without security it means nothing.
@@ -135,7 +136,9 @@ class Client:
         while not until():
             if time.monotonic() > deadline:
                 return False
-            self._executor.spin_once(timeout_sec=0.05)
+            # An interrupt while rclpy makes a message would come out as its RuntimeError.
+            with signals_deferred():
+                self._executor.spin_once(timeout_sec=0.05)
             self._on_spin()
         return True
 
