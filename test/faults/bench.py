@@ -157,9 +157,7 @@ class Ears:
 
     def judge(self, envelope: Envelope = ENVELOPE, by_stamp: bool = True) -> Oracle:
         self.read()
-        oracle = judge_records(
-            self.records, envelope, by_stamp=by_stamp, measured=self.measured
-        )
+        oracle = judge_records(self.records, envelope, by_stamp=by_stamp, measured=self.measured)
         for value in self.grippers:
             if not 0.0 <= value <= 1.0:
                 oracle.violations.append(f'gripper was told {value}')

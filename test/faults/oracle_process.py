@@ -4,8 +4,8 @@ The oracle's ears: a process of its own that writes down what is published, and 
 usage: python -m faults.oracle_process FILE [ROBOT]   until SIGTERM; one JSON list a message
 
 ``["pose", t, stamp_ns, frame, position, quaternion]``, ``["gripper", t, value]`` and
-``["status", t, state, reason, command]``, with t on the steady clock of this machine; with ROBOT also
-``["robot", ...]`` as of a pose: where it was measured.
+``["status", t, state, reason, command]``, with t on the steady clock of this machine. With ROBOT
+also ``["robot", ...]``, as of a pose: where the robot was measured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Promises that any node may be killed, stopped or hang: those that infer, encode, draw, simulate."""
+"""Promises that the nodes that infer, encode, draw and simulate may be killed, stopped or hang."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ class Pipeline:
         b.wait(lambda: b.player.markers > count, 30.0, 'markers')
 
     def send(self, number: int, *names: str) -> float:
+        """Send a signal; return when, on the steady clock. SIGCONT also buries the dead."""
         since_s = time.monotonic()
         for name in names:
             if self._nodes[name].is_alive:
@@ -89,7 +90,9 @@ class Pipeline:
     'E4', 'without inference it holds, without command or marker node it goes on', 2, 92, 'ros'
 )
 def dead_nodes(tally: Tally, size: int) -> None:
-    """``size`` faults of each of the three; after each all have to work again."""
+    """
+    ``size`` faults of each, those of command and marker node at once; after each all have to work again.
+    """
     tally.limit, tally.unit = ACTION_TIMEOUT_S + MARGIN_S, 's to hold'
     with bench(tally.folder, with_policy=False) as b:
         pipeline = Pipeline(tally, b)
@@ -99,10 +102,11 @@ def dead_nodes(tally: Tally, size: int) -> None:
             with burners(2 if i % 3 == 0 else 0):
                 since_s = pipeline.send(kind, *SPARED)
                 pipeline.goes_on(f'{kind.name} of {SPARED}', since_s)
+                pipeline.send(signal.SIGCONT, *SPARED)  # before the middleware gives them up
                 time.sleep(float(tally.rng.uniform(0.0, 0.2)))
                 what = f'{kind.name} of inference'
                 time_hold(tally, b, what, lambda k=kind: pipeline.send(k, 'inference'))
-            pipeline.send(signal.SIGCONT, 'inference', *SPARED)
+            pipeline.send(signal.SIGCONT, 'inference')
         pipeline.run()
         tally.notes |= {'faults': dict(pipeline.faults), 'held by load': pipeline.held}
         finish(tally, b)

@@ -1,5 +1,7 @@
 """
-A second publisher: ``python -m faults.stranger TOPIC`` says on it, at 50 Hz, what a robot could obey.
+A second publisher: says on a topic, at 50 Hz, what a robot could obey.
+
+usage: python -m faults.stranger TOPIC      until SIGTERM
 
 It prints the steady time at which first somebody could have heard it.
 """

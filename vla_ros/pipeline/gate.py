@@ -157,10 +157,10 @@ class Gate:
         return output
 
     def _continued(self, pose: Pose) -> Pose:
-        """Return ``pose`` with that sign of its quaternion that continues what was last let out."""
-        last = self._last_quaternion
-        flips = last is not None and float(last @ pose.quaternion) < 0.0
-        return Pose(pose.position, -pose.quaternion) if flips else pose
+        """Return ``pose`` with that sign of its quaternion that goes on from the last pose."""
+        quaternion, last = normalised(pose.quaternion), self._last_quaternion
+        flips = last is not None and float(last @ quaternion) < 0.0
+        return Pose(pose.position, -quaternion if flips else quaternion)
 
     def _follow(
         self, wish: Candidate, motion: MotionLimiter, dt_s: float, speed_share: float
