@@ -209,7 +209,7 @@ def slow_inference(tally: Tally, size: int) -> None:
         finish(tally, b)
 
 
-@promise('E1', 'a policy that is killed, stopped, hung or crashed leads to a hold', 3, 100, 'ros')
+@promise('E1', 'a policy that is killed, stopped, hung or crashed leads to a hold', 3, 60, 'ros')
 def dead_policies(tally: Tally, size: int) -> None:
     tally.limit, tally.unit = ACTION_TIMEOUT_S + MARGIN_S, 's to hold'
     kinds = (
@@ -335,7 +335,7 @@ CONTESTED = (
 )
 
 
-@promise('F3', 'a second publisher is held on, and nobody obeys it', 4, 40, 'ros')
+@promise('F3', 'a second publisher is held on, and nobody obeys it', 4, 24, 'ros')
 def strangers(tally: Tally, size: int) -> None:
     """The hold is timed from the stranger's first message that anybody could have heard."""
     tally.limit, tally.unit = HOLD_S, 's to hold'

@@ -90,9 +90,7 @@ class Pipeline:
     'E4', 'without inference it holds, without command or marker node it goes on', 2, 92, 'ros'
 )
 def dead_nodes(tally: Tally, size: int) -> None:
-    """
-    ``size`` faults of each, those of command and marker node at once; after each all have to work again.
-    """
+    """``size`` faults of each node, of command and marker node at once; then all work again."""
     tally.limit, tally.unit = ACTION_TIMEOUT_S + MARGIN_S, 's to hold'
     with bench(tally.folder, with_policy=False) as b:
         pipeline = Pipeline(tally, b)
