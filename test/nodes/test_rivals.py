@@ -71,7 +71,7 @@ def test_to_look_costs_microseconds_while_nobody_else_is_there(graph):
     for topic in WATCHED:
         topic.publisher(graph.peer)
     lookout.look(time.monotonic())
-    started_s = time.perf_counter()
+    started_s = time.process_time()  # others may keep the machine busy
     for _ in range(1000):
         lookout.look(time.monotonic())
-    assert (time.perf_counter() - started_s) / 1000 < 2e-4  # ten times what it takes
+    assert (time.process_time() - started_s) / 1000 < 2e-4  # ten times what it takes
