@@ -120,10 +120,10 @@ class _Spinner:
         if self._thread.is_alive():
             rclpy.try_shutdown()  # the only way to end spin from outside
             self._thread.join()
+        if self._executor is not None:
+            self._executor.shutdown()  # first: that of events touches what its nodes had
         for node in self._nodes:
             node.destroy_node()
-        if self._executor is not None:
-            self._executor.shutdown()
         if self._error is not None:
             raise self._error
 
