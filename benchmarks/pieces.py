@@ -50,8 +50,8 @@ def travel(topic, message, executor, is_joined, turns):
     rclpy.init()
     if is_joined:
         in_process.open_for(rclpy.get_default_context())
-    spinner = executors.choose({executors.VARIABLE: executor})()
     node, got = Node('pieces'), []
+    spinner = executors.choose(executor, [node])
     publisher = topic.publisher(node)
     topic.subscription(node, got.append)
     spinner.add_node(node)

@@ -54,7 +54,8 @@ class CameraNode(Node):
         else:
             self._source, self._on_frame = wiring.IMAGE_RAW, self._on_raw
         self._lookout = Lookout(self, (self._source,))
-        self._subscription: Subscription | None = self._source.subscription(self, self._on_frame)
+        self._subscription: Subscription | None = None
+        self._subscribe()
         report_health(self, self._health)
 
     def _on_info(self, message: CameraInfo) -> None:
@@ -118,8 +119,11 @@ class CameraNode(Node):
             self.destroy_subscription(self._subscription)
             self._subscription = None
         elif not rival and self._subscription is None:
-            self._subscription = self._source.subscription(self, self._on_frame)
+            self._subscribe()
         return rival
+
+    def _subscribe(self) -> None:
+        self._subscription = self._source.subscription(self, self._on_frame, is_temporary=True)
 
     def _warn_of_losses(self) -> None:
         """Tell once, for each size of frames, when they do not fit the memory they may come by."""

@@ -38,6 +38,7 @@ from vla_ros.nodes.conversions import (
 )
 from vla_ros.nodes.diagnostics import report_health
 from vla_ros.nodes.estop_latch import EstopLatch, latch_path
+from vla_ros.nodes.executors import KeepsTime
 from vla_ros.nodes.params import declare, PoseParams
 from vla_ros.nodes.pose_report import PoseReport
 from vla_ros.nodes.rivals import Lookout, SAID, WATCHED
@@ -57,7 +58,7 @@ LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerabl
 P = TypeVar('P')
 
 
-class PoseNode(Node):
+class PoseNode(Node, KeepsTime):
     def __init__(self, **options: Any) -> None:
         super().__init__('pose', **options)
         params = declare(self, PoseParams)

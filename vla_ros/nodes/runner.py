@@ -76,23 +76,31 @@ def one_line_if_missing(node: str) -> Iterator[None]:
 class _Spinner:
     """Nodes that take turns in one thread; ``beat`` is called once a second from there."""
 
-    def __init__(self, executor: Executor, beat: Callable[[], None]) -> None:
-        self._executor = executor
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._executor: Executor | None = None
         self._nodes: list[Node] = []
         self._beat = beat
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._error: Exception | None = None
 
-    def add(self, node: Node) -> None:
+    def add(self, node: Node) -> Node:
         if not self._nodes:
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             node.create_timer(heartbeat.PERIOD_S, self._beat, clock=steady)
         self._nodes.append(node)
-        self._executor.add_node(node)
+        return node
+
+    def give(self, executor: Executor) -> None:
+        """Let all nodes be spun by ``executor``."""
+        self._executor = executor
+        for node in self._nodes:
+            executor.add_node(node)
 
     def spin(self) -> None:
         """Spin in the caller's thread; raises what a callback raises."""
-        executors.spin(self._executor)
+        assert self._executor is not None
+        while executors.spin(self._executor):
+            self._executor = executors.replace(self._executor, self._nodes)
 
     def start(self) -> None:
         """Spin in a thread; what a callback raises ends the context, and ``close`` raises it."""
@@ -100,7 +108,7 @@ class _Spinner:
 
     def _run(self) -> None:
         try:
-            executors.spin(self._executor)
+            self.spin()
         except ExternalShutdownException:
             pass
         except Exception as error:
@@ -112,9 +120,10 @@ class _Spinner:
         if self._thread.is_alive():
             rclpy.try_shutdown()  # the only way to end spin from outside
             self._thread.join()
+        if self._executor is not None:
+            self._executor.shutdown()  # first: that of events touches what its nodes had
         for node in self._nodes:
             node.destroy_node()
-        self._executor.shutdown()
         if self._error is not None:
             raise self._error
 
@@ -177,13 +186,13 @@ def run_threads(
     with ExitStack() as ending:
         ending.callback(rclpy.try_shutdown)
         try:
-            make_executor = executors.choose(os.environ)
-            spinners = [_Spinner(make_executor(), pulse.of(i)) for i in range(len(threads))]
+            kind = executors.asked_for(os.environ)
+            spinners = [_Spinner(pulse.of(i)) for i in range(len(threads))]
             for spinner in spinners:
                 ending.callback(spinner.close)
             for spinner, makers in zip(spinners, threads, strict=True):
-                for make in makers:
-                    spinner.add(make())
+                nodes = [spinner.add(make()) for make in makers]
+                spinner.give(executors.choose(kind, nodes))
                 if spinner is not spinners[-1]:
                     spinner.start()
             spinners[-1].spin()
