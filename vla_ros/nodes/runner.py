@@ -162,8 +162,8 @@ def run_threads(
     Spin several nodes as ``run`` does one; ``name`` is the process's in its last words.
 
     ``threads`` has what makes the nodes of each thread; those of one thread never run at the same
-    time. Each thread but the last, which is the caller's, spins before the next one's nodes are
-    made. What ends one thread ends them all.
+    time, and have the executor that they need. Each thread but the last, which is the caller's,
+    spins before the next one's nodes are made. What ends one thread ends them all.
     """
     keep_freed_memory()
     remove_stale_locks()  # before this process opens the ports of others
