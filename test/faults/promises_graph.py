@@ -89,7 +89,10 @@ def finish(tally: Tally, bench: Bench, by_stamp: bool = True) -> None:
     tally.notes |= {'poses judged': oracle.count, 'worst of a limit': round(oracle.worst, 4)}
 
 
-@promise('A1.ros', 'no unusable chunk that arrives as a message moves the robot', 60, 5_000, 'ros')
+@promise(
+    'A1.ros', 'no unusable chunk that arrives as a message moves the robot', 60, 5_000,
+    'ros untimed',
+)  # fmt: skip
 def unusable_chunks(tally: Tally, size: int) -> None:
     with bench(tally.folder) as b:
         b.run()
