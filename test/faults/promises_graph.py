@@ -54,7 +54,7 @@ def time_hold(
     held_s = None
     while held_s is None and time.monotonic() < deadline:
         time.sleep(0.01)
-        held_s = bench.ears.status_since(began_s, 'holding', 'estopped', 'idle', 'succeeded')
+        held_s = bench.ears.held_since(began_s)
     tally.tried += 1
     if held_s is None:
         tally.violate(f'{what}: no hold within 2 s')
