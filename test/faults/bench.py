@@ -155,6 +155,12 @@ class Ears:
         self.read()
         return next((s[0] for s in self.statuses if s[0] >= since_s and s[1] in states), None)
 
+    def held_since(self, since_s: float) -> float | None:
+        """Return when the hold began that lasts now, if it was heard after ``since_s``."""
+        self.read()
+        ran_s = max((s[0] for s in self.statuses if s[1] == 'running'), default=0.0)
+        return next((s[0] for s in self.statuses if s[0] > ran_s and s[0] >= since_s), None)
+
     def judge(self, envelope: Envelope = ENVELOPE, by_stamp: bool = True) -> Oracle:
         self.read()
         oracle = judge_records(self.records, envelope, by_stamp=by_stamp, measured=self.measured)
