@@ -83,7 +83,15 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['data/**/*', 'data/*', 'training/language.yaml', 'web/page/*']},
+    package_data={
+        PACKAGE: [
+            'data/**/*',
+            'data/*',
+            'training/language.yaml',
+            'training/winograd.c',
+            'web/page/*',
+        ]
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
