@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, ExitStack
-import ctypes
 import os
 import signal
 import threading
@@ -23,6 +22,7 @@ from rclpy.signals import uninstall_signal_handlers
 
 from vla_ros import bringup, heartbeat
 from vla_ros.errors import ConfigurationError
+from vla_ros.freed_memory import keep_freed_memory
 from vla_ros.nodes import executors, in_process
 from vla_ros.shared_memory import remove_stale_locks
 
@@ -31,22 +31,6 @@ _BAD_PARAMETER = (InvalidParameterTypeException, InvalidParameterValueException)
 
 #: Exit code after a user's mistake, which a restart would only repeat.
 EXIT_CONFIGURATION = 2
-
-# malloc.h of glibc.
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-# The largest threshold that every glibc accepts. Larger blocks are mapped and cleared each time.
-_LARGEST_REUSED_BLOCK = 32 * 2**20
-
-
-def keep_freed_memory() -> None:
-    """Let glibc reuse image-sized buffers, which halves the CPU time per received image."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc
-        return
-    mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED_BLOCK)
-    mallopt(_M_TRIM_THRESHOLD, 4 * _LARGEST_REUSED_BLOCK)
 
 
 def prepare_environment() -> None:
