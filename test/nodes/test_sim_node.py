@@ -77,6 +77,21 @@ def test_an_action_that_makes_no_sense_does_not_move_the_robot(graph, action):
     np.testing.assert_allclose(start.position, end.position, atol=2e-3)
 
 
+@pytest.mark.parametrize('topic', [wiring.ROBOT_ACTION, wiring.GRIPPER_ACTION])
+def test_rubbish_on_its_topics_neither_moves_nor_ends_it(graph, topic):
+    rng = np.random.default_rng(0)
+    sim_node(graph)
+    poses = graph.listen(wiring.ROBOT_POSE)
+    rubbish = graph.publisher(topic)
+    for _ in range(300):
+        rubbish.publish(rng.bytes(int(rng.integers(0, 400))))
+        graph._executor.spin_once(timeout_sec=0.0)
+    count = len(poses)
+    graph.until(lambda: len(poses) > count + 20)
+    places = [pose_from_message(pose).position for pose in poses]
+    np.testing.assert_allclose(places, np.broadcast_to(places[0], (len(places), 3)), atol=2e-3)
+
+
 def test_the_first_target_must_be_near_the_gripper(graph):
     node = sim_node(graph)
     poses = graph.listen(wiring.ROBOT_POSE)
