@@ -191,7 +191,8 @@ class Player:
         self.robot = Pose.of((0.4, 0.0, 0.2), DOWN)
         self.command_ns = 0
         self.text, self.markers = '', 0
-        self.policy_is_on, self.camera_is_on, self.robot_is_on = True, True, True
+        self.policy_is_on, self.camera_is_on = True, True
+        self.robot_is_on = False  # until the oracle listens: it is to hear the first pose
         self.frame_ns = 0
         self.delay_s: Callable[[], float] = lambda: 0.0
         self._side = 1.0
@@ -329,6 +330,7 @@ class Bench:
         except TimeoutError:
             self.close()
             raise
+        self.player.robot_is_on = True
 
     def wait(self, condition: Callable[[], object], timeout_s: float, what: str) -> None:
         deadline = time.monotonic() + timeout_s

@@ -71,7 +71,7 @@ class KeypointRecipe:
         """Return what the reader makes of noisy sentences, which are in order of their lengths."""
         readings = []
         for text, mask in zip(*(x.chunk(_PARTS) for x in sentences[:2]), strict=True):
-            n = int(mask.sum(dim=1).max())
+            n = max(1, int(mask.sum(dim=1).max()))  # a sentence may have no words
             noisy = augment_text(text[:, :n], mask[:, :n], self.random)
             reading = self._policy.reader(*noisy)
             words = functional.pad(reading.words, (0, text.shape[1] - n))
