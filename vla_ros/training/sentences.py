@@ -29,6 +29,7 @@ from vla_ros.training.grammar import (
     Sentence,
     vocabulary,
 )
+from vla_ros.training.own_words import NO_WORDS, Words
 
 _CLASSES = (MEANT_TASKS, MEANT_COLOURS, MEANT_SHAPES, MEANT_ZONES)
 _PER_JOB = 2000
@@ -84,15 +85,17 @@ class SentenceBank:
         return len(self.lengths)
 
 
-def new_sentences(count: int, seed: int) -> list[Sentence]:
-    """Return ``count`` sentences of any kind in known phrasings."""
+def new_sentences(count: int, seed: int, words: Words = NO_WORDS) -> list[Sentence]:
+    """Return ``count`` sentences of any kind in known phrasings, with ``words`` among them."""
     rng = np.random.default_rng(seed)
-    return [any_sentence(rng) for _ in range(count)]
+    return [any_sentence(rng, more=words) for _ in range(count)]
 
 
-def make_sentences(count: int, seed: int) -> tuple[list[Sentence], list[Sentence]]:
+def make_sentences(
+    count: int, seed: int, words: Words = NO_WORDS
+) -> tuple[list[Sentence], list[Sentence]]:
     """
-    Return ``count`` sentences to train on.
+    Return ``count`` sentences to train on, with more ``words`` than the grammar's among them.
 
     Of the first half, all plain ones and then any, rare words are looked up, as they are when the
     policy runs. The other half is read as it is said, with words of the lexicon among it: so the
@@ -101,8 +104,9 @@ def make_sentences(count: int, seed: int) -> tuple[list[Sentence], list[Sentence
     looked_up = count - count // 2
     rng = np.random.default_rng((seed, 1))
     more = lexicon_words(read_lexicon_file(lexicon_path()))
+    more |= {keys: [*more.get(keys, ()), *phrases] for keys, phrases in words.items()}
     return (
-        [*every_plain_sentence(), *new_sentences(looked_up, seed)][:looked_up],
+        [*every_plain_sentence(), *new_sentences(looked_up, seed, words)][:looked_up],
         [any_sentence(rng, more=more) for _ in range(count // 2)],
     )
 
@@ -149,13 +153,15 @@ def encode_sentences(
     )
 
 
-def sentence_bank(folder: Path, count: int, seed: int, workers: int) -> SentenceBank:
+def sentence_bank(
+    folder: Path, count: int, seed: int, workers: int, words: Words = NO_WORDS
+) -> SentenceBank:
     """
-    Return the training sentences kept in ``folder``.
+    Return the training sentences kept in ``folder``, as ``make_sentences`` makes them.
 
     They are encoded if they, or the text encoder, are not those that were kept.
     """
-    looked_up, as_said = make_sentences(count, seed)
+    looked_up, as_said = make_sentences(count, seed, words)
     sentences = [*looked_up, *as_said]
     texts = '\n'.join([load_text_encoder().sha256, *(s.text for s in sentences)])
     path = folder / f'sentences-{hashlib.sha256(texts.encode()).hexdigest()[:12]}.npz'
