@@ -19,6 +19,8 @@ EXACT = 1e-6
 ROUNDING = 1e-15
 #: Poses that are missing for so long have been stopped, not lost.
 SILENCE_S = 0.2
+#: The gate believes a place of the robot for 0.2 s; a message takes a while to each of the two.
+MEASURED_S = 0.3
 START_WITHIN_M, START_WITHIN_RAD = 0.005, math.radians(1.0)
 
 
@@ -252,7 +254,7 @@ def _robot_at(
     Return where the robot was last measured: of the places of a robot that still moves, the
     nearest to ``p``. Which of two topics is heard first says little.
     """
-    fresh = [m for m in measured if abs(t_s - m.t_s) <= SILENCE_S]
+    fresh = [m for m in measured if abs(t_s - m.t_s) <= MEASURED_S]
     if not fresh:
         return None
     nearest = min(fresh, key=lambda m: float(np.linalg.norm(p - np.array(m.position))))
