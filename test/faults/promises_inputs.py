@@ -81,17 +81,17 @@ def hostile_texts(tally: Tally, size: int) -> None:
 
 @promise('C2.long', 'a megabyte of text is refused at once', 10, 100)
 def long_texts(tally: Tally, size: int) -> None:
-    tally.limit, tally.unit = 0.005, 's'
+    tally.limit, tally.unit = 0.005, 's of processor time'
     for _ in range(size):
         text = str(tally.rng.choice(['a', '\u0301', '\U0001f916', ' '])) * 1_000_000
-        started_s = time.perf_counter()
+        started_s = time.thread_time()
         tally.expect(is_stop(text), 'a megabyte is no stop')
         try:
             normalise(text)
             tally.violate('a megabyte was taken')
         except CommandError:
             pass
-        tally.add(time.perf_counter() - started_s)
+        tally.add(time.thread_time() - started_s)
 
 
 TEMPLATES = (
