@@ -58,6 +58,8 @@ class Oracle:
         self.envelope = envelope or Envelope()
         self.slack = slack
         self.count = 0
+        #: Starts of which nobody can tell, for the robot was not heard around them.
+        self.unjudged = 0
         self.violations: list[str] = []
         self.ratios: dict[str, float] = {}
         self._measured: tuple[np.ndarray, np.ndarray] | None = None
@@ -233,7 +235,10 @@ def judge_records(
             if float(q @ last[1]) < 0.0:
                 oracle._violate('the sign of the quaternion flipped')
             if is_far and measured and record.t_s - records[i - 1].t_s > SILENCE_S:
-                oracle._judge_start(p, q, _robot_at(record.t_s, p, measured))
+                if (place := _robot_at(record.t_s, p, measured)) is None:
+                    oracle.unjudged += 1
+                else:
+                    oracle._judge_start(p, q, place)
                 _judge_windows(oracle, np.array(times), np.array(may_be_late_s), path, window_s)
                 times, path, may_be_late_s = [0.0], [(p, q)], [late_s[i]]
                 continue
@@ -251,14 +256,25 @@ def _robot_at(
     t_s: float, p: np.ndarray, measured: Sequence[Record]
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """
-    Return where the robot was last measured: of the places of a robot that still moves, the
-    nearest to ``p``. Which of two topics is heard first says little.
+    Return where the robot was, None if it was not heard for a while.
+
+    That is the place nearest to ``p`` on its way around that time, for it may still move, which of
+    two topics is heard first says little, and the gate may hear a place that is missed here.
     """
     fresh = [m for m in measured if abs(t_s - m.t_s) <= MEASURED_S]
-    if not fresh:
-        return None
-    nearest = min(fresh, key=lambda m: float(np.linalg.norm(p - np.array(m.position))))
-    return np.array(nearest.position), np.array(nearest.quaternion)
+    places = [(np.array(m.position), np.array(m.quaternion)) for m in fresh]
+    ways = list(zip(places, places[1:] or places, strict=False))
+    between = [_nearest(p, start, end) for start, end in ways]
+    return min(between, key=lambda place: float(np.linalg.norm(p - place[0])), default=None)
+
+
+def _nearest(p: np.ndarray, start: tuple, end: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Return the place nearest to ``p`` on the straight way from one place to the next."""
+    way = end[0] - start[0]
+    share = float(np.clip(way @ (p - start[0]) / max(float(way @ way), 1e-12), 0.0, 1.0))
+    sign = 1.0 if float(start[1] @ end[1]) >= 0.0 else -1.0
+    turned = (1.0 - share) * start[1] + share * sign * end[1]
+    return start[0] + share * way, turned / np.linalg.norm(turned)
 
 
 def _sent_s(records: list[Record], period_s: float) -> np.ndarray:

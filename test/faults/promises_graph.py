@@ -12,7 +12,7 @@ import time
 from faults.bench import Bench, bench, node, Process
 from faults.hostile import mutate
 from faults.ledger import promise, Tally
-from faults.oracle import rest_s
+from faults.oracle import Oracle, rest_s, SILENCE_S
 from faults.stage import CHANNELS, ENVELOPE, hostile_rows
 import numpy as np
 from rclpy.serialization import serialize_message
@@ -55,6 +55,9 @@ def time_hold(
     while held_s is None and time.monotonic() < deadline:
         time.sleep(0.01)
         held_s = bench.ears.held_since(began_s)
+        silent_s = bench.ears.records[-1].t_s + SILENCE_S
+        if or_silence and held_s is None and time.monotonic() > silent_s:
+            held_s = silent_s
     tally.tried += 1
     if held_s is None:
         tally.violate(f'{what}: no hold within 2 s')
@@ -80,13 +83,14 @@ def burners(count: int):
             process.wait()
 
 
-def finish(tally: Tally, bench: Bench, by_stamp: bool = True) -> None:
+def finish(tally: Tally, bench: Bench, by_stamp: bool = True) -> Oracle:
     """Let the oracle judge all that was published; the pose node must still be there."""
     tally.expect(bench.pose.is_alive, f'the pose node ended: {bench.pose.log.read_text()[-500:]}')
     oracle = bench.ears.judge(by_stamp=by_stamp)
     for text in oracle.violations:
         tally.violate(text)
     tally.notes |= {'poses judged': oracle.count, 'worst of a limit': round(oracle.worst, 4)}
+    return oracle
 
 
 @promise(

@@ -186,3 +186,20 @@ def test_the_campaign_writes_one_line_a_promise_and_goes_on_where_it_was(tmp_pat
     assert [line['id'] for line in lines] == ['A0', 'A6']
     assert {'tried', 'violations', 'worst', 'limit', 'p50', 'p99', 'max', 'seed'} <= set(lines[0])
     assert capfd.readouterr().out.count('A0: without a workspace') == 1
+
+
+def test_after_a_silence_it_may_start_only_where_the_robot_is_on_its_way():
+    def record(t_s: float, x: float) -> Record:
+        return Record(t_s, round(t_s * 1e9), 'base_link', (x, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0))
+
+    before = [record(0.02 * i, 0.3) for i in range(10)]
+    robot = [record(0.02 * i, 0.3) for i in range(10)] + [record(0.9, 0.4), record(1.0, 0.44)]
+    for x, violations in ((0.42, 0), (0.446, 1), (0.444, 0), (0.39, 1)):
+        after = [record(1.0 + 0.02 * i, x) for i in range(10)]
+        assert (
+            len(judge_records([*before, *after], Envelope(), measured=robot).violations)
+            == violations
+        ), x
+    after = [record(2.0 + 0.02 * i, 0.42) for i in range(10)]
+    unheard = judge_records([*before, *after], Envelope(), measured=robot)
+    assert (unheard.unjudged, unheard.violations) == (1, [])
