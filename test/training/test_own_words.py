@@ -42,6 +42,7 @@ def test_they_are_said_in_place_of_what_they_mean(tmp_path):
     [
         ('', 'no mapping'),
         ('[red]', 'no mapping'),
+        ('{}', 'has no words'),
         ('a: [', 'cannot be read as YAML'),
         (
             'colours: {pink: [rosy]}',

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from vla_ros.errors import ConfigurationError
+from vla_ros.training.config import merged
 from vla_ros.training.grammar import language
 
 #: Phrases by the keys of the rules in ``language.yaml`` that they are said in place of.
@@ -21,12 +20,9 @@ def read_words(path: Path) -> Words:
 
     Raises ConfigurationError if it cannot be read, or names something that no command is about.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f'{path}: cannot be read as YAML: {error}') from error
-    if not isinstance(document, dict) or not document:
-        raise ConfigurationError(f'{path}: got no mapping; see config/train/words.yaml')
+    document = merged(path)
+    if not document:
+        raise ConfigurationError(f'{path}: has no words; see config/train/words.yaml')
     found: dict[tuple[str, ...], Sequence[str]] = {}
     for part, below in document.items():
         named = below if isinstance(below, dict) else {None: below}
