@@ -70,6 +70,7 @@ def test_rare_words_are_read_as_plain_ones(text, plain):
         ('eat the banana', 'eat the banana'),
         ('the banana, ball', 'the banana, ball'),
         ('a banana is here', 'a banana is here'),
+        ('a banana shaped block', 'a banana shaped block'),
         ('the banana block', 'the banana block'),
     ],
 )
