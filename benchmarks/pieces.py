@@ -50,8 +50,8 @@ def travel(topic, message, executor, is_joined, turns):
     rclpy.init()
     if is_joined:
         in_process.open_for(rclpy.get_default_context())
-    spinner = executors.choose({executors.VARIABLE: executor})()
     node, got = Node('pieces'), []
+    spinner = executors.choose(executor, [node])
     publisher = topic.publisher(node)
     topic.subscription(node, got.append)
     spinner.add_node(node)
@@ -75,9 +75,9 @@ def pose(executor, turns):
 
 
 def image(keeps_memory, turns):
+    from vla_ros.freed_memory import keep_freed_memory
     from vla_ros.nodes import wiring
     from vla_ros.nodes.conversions import header, image_to_message
-    from vla_ros.nodes.runner import keep_freed_memory
 
     if keeps_memory:
         keep_freed_memory()
@@ -94,8 +94,8 @@ def hand_over(is_joined, turns):
 
 
 def read(is_list, turns):
+    from vla_ros.freed_memory import keep_freed_memory
     from vla_ros.nodes.conversions import header, image_to_message
-    from vla_ros.nodes.runner import keep_freed_memory
     from vla_ros.pipeline.image import decode_rgb, RawImage
 
     keep_freed_memory()
@@ -108,8 +108,8 @@ def read(is_list, turns):
 def write(is_list, turns):
     from sensor_msgs.msg import Image
 
+    from vla_ros.freed_memory import keep_freed_memory
     from vla_ros.nodes.conversions import header, image_to_message
-    from vla_ros.nodes.runner import keep_freed_memory
 
     keep_freed_memory()
     pixels, head = picture(VGA), header(1, 'eye')

@@ -8,6 +8,7 @@ Matrices are named ``target_from_source``: ``p_target = target_from_source @ p_s
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +19,7 @@ Array = NDArray[np.float64]
 def normalised(quaternion: ArrayLike) -> Array:
     """Return the unit quaternion along ``quaternion`` (4,); raises ValueError for a zero one."""
     q = np.asarray(quaternion, dtype=np.float64)
-    norm = float(np.linalg.norm(q))
+    norm = math.sqrt(q.dot(q))
     if not norm > 1e-9:
         raise ValueError(f'quaternion {q.tolist()} has no direction')
     return q / norm
@@ -62,18 +63,18 @@ def quaternion_to_matrix(q: ArrayLike) -> Array:
 
 
 def quaternion_from_matrix(rotation: ArrayLike) -> Array:
-    """Return the unit quaternion (w >= 0) of a (3, 3) rotation matrix (Bar-Itzhack, 2000)."""
-    m = np.asarray(rotation, dtype=np.float64)
-    k = np.array(
-        [
-            [m[0, 0] - m[1, 1] - m[2, 2], m[1, 0] + m[0, 1], m[2, 0] + m[0, 2], m[2, 1] - m[1, 2]],
-            [m[1, 0] + m[0, 1], m[1, 1] - m[0, 0] - m[2, 2], m[2, 1] + m[1, 2], m[0, 2] - m[2, 0]],
-            [m[2, 0] + m[0, 2], m[2, 1] + m[1, 2], m[2, 2] - m[0, 0] - m[1, 1], m[1, 0] - m[0, 1]],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], m[0, 0] + m[1, 1] + m[2, 2]],
-        ]
+    """Return the unit quaternion (w >= 0) of a (3, 3) rotation matrix (Shepperd, 1978)."""
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.asarray(rotation, dtype=np.float64).tolist()
+    # Four times the product of each pair: the row of the largest part has the least rounding.
+    rows = (
+        (1.0 + xx - yy - zz, xy + yx, zx + xz, zy - yz),
+        (xy + yx, 1.0 - xx + yy - zz, yz + zy, xz - zx),
+        (zx + xz, yz + zy, 1.0 - xx - yy + zz, yx - xy),
+        (zy - yz, xz - zx, yx - xy, 1.0 + xx + yy + zz),
     )
-    q = np.linalg.eigh(k)[1][:, -1]
-    return q if q[3] >= 0 else -q
+    x, y, z, w = max(zip(rows, range(4), strict=True), key=lambda row: row[0][row[1]])[0]
+    scale = math.copysign(1.0 / math.sqrt(x * x + y * y + z * z + w * w), w)
+    return np.array([scale * x, scale * y, scale * z, scale * w])
 
 
 def angle_between(a: ArrayLike, b: ArrayLike) -> float:

@@ -26,6 +26,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
+from std_msgs.msg import Float32, String
 from std_srvs.srv import Trigger
 
 from vla_ros.geometry import Pose
@@ -44,6 +45,7 @@ from vla_ros.supervisor import _die_with
 ROOT = Path(__file__).resolve().parents[2]
 WORKSPACE = {'workspace_min': list(ENVELOPE.low), 'workspace_max': list(ENVELOPE.high)}
 _RUN = itertools.count()
+TEXTS = itertools.cycle(('pick up the red block', 'point at the blue ball'))
 
 
 class Process:
@@ -115,13 +117,15 @@ def node(
 
 
 class Ears:
-    """The oracle's process and what it has heard."""
+    """The oracle's process and what it has heard; ``options`` are the process's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.path = folder / f'heard_{next(_RUN)}.jsonl'
-        self.process = Process(folder, 'oracle', '-m', 'faults.oracle_process', str(self.path))
+        program = ('-m', 'faults.oracle_process', str(self.path), *options)
+        self.process = Process(folder, 'oracle', *program)
         self.records: list[Record] = []
-        self.statuses: list[tuple[float, str, str]] = []
+        self.measured: list[Record] = []
+        self.statuses: list[tuple[float, str, str, str]] = []
         self.grippers: list[float] = []
         self._offset = 0
 
@@ -136,9 +140,9 @@ class Ears:
         self._offset += len(data)
         for line in data.splitlines():
             kind, t_s, *rest = json.loads(line)
-            if kind == 'pose':
+            if kind in ('pose', 'robot'):
                 stamp_ns, frame_id, position, quaternion = rest
-                self.records.append(
+                (self.records if kind == 'pose' else self.measured).append(
                     Record(t_s, stamp_ns, frame_id, tuple(position), tuple(quaternion))
                 )
             elif kind == 'status':
@@ -149,11 +153,17 @@ class Ears:
     def status_since(self, since_s: float, *states: str) -> float | None:
         """Return when a status with one of these states was first heard after ``since_s``."""
         self.read()
-        return next((t for t, state, _ in self.statuses if t >= since_s and state in states), None)
+        return next((s[0] for s in self.statuses if s[0] >= since_s and s[1] in states), None)
+
+    def held_since(self, since_s: float) -> float | None:
+        """Return when the hold began that lasts now, if it was heard after ``since_s``."""
+        self.read()
+        ran_s = max((s[0] for s in self.statuses if s[1] == 'running'), default=0.0)
+        return next((s[0] for s in self.statuses if s[0] > ran_s and s[0] >= since_s), None)
 
     def judge(self, envelope: Envelope = ENVELOPE, by_stamp: bool = True) -> Oracle:
         self.read()
-        oracle = judge_records(self.records, envelope, by_stamp=by_stamp)
+        oracle = judge_records(self.records, envelope, by_stamp=by_stamp, measured=self.measured)
         for value in self.grippers:
             if not 0.0 <= value <= 1.0:
                 oracle.violations.append(f'gripper was told {value}')
@@ -168,17 +178,19 @@ class Player:
     """
     The robot, the camera's clock and the policy, in a thread of this process.
 
-    The robot is where it was last sent. The camera is a clock alone, unless
-    ``see_through_camera_node`` is called. The policy asks for the far end of a line in turn, in
-    chunks that carry the stamp of the last frame.
+    The robot is where it was last sent, or ``with_robot`` False it is another process. The camera
+    is a clock alone, unless ``see_through_camera_node`` is called, and commands are embeddings,
+    unless ``use_words`` is. The policy asks for the far end of a line in turn, in chunks that
+    carry the stamp of the last frame.
     """
 
-    def __init__(self, with_policy: bool = True) -> None:
+    def __init__(self, with_policy: bool = True, with_robot: bool = True) -> None:
         self.context = Context()
         rclpy.init(args=[], context=self.context)
         self.node = Node('player', context=self.context, enable_rosout=False)
         self.robot = Pose.of((0.4, 0.0, 0.2), DOWN)
         self.command_ns = 0
+        self.text, self.markers = '', 0
         self.policy_is_on, self.camera_is_on, self.robot_is_on = True, True, True
         self.frame_ns = 0
         self.delay_s: Callable[[], float] = lambda: 0.0
@@ -186,12 +198,18 @@ class Player:
         self._quiet_until_s = 0.0
         self._clients: dict[str, Client] = {}
         self._raw: Publisher | None = None
-        self._pose = wiring.ROBOT_POSE.publisher(self.node)
+        if with_robot:
+            self._pose = wiring.ROBOT_POSE.publisher(self.node)
+        else:
+            wiring.ROBOT_POSE.subscription(self.node, self._on_action)
+        self._words: Publisher | None = None
         self._embedding = wiring.COMMAND_EMBEDDING.publisher(self.node)
         self.chunks = wiring.ACTION_CHUNK.publisher(self.node) if with_policy else None
-        wiring.ROBOT_ACTION.subscription(self.node, self._on_action)
+        if with_robot:
+            wiring.ROBOT_ACTION.subscription(self.node, self._on_action)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.node.create_timer(0.02, self._feed_back, clock=steady)
+        if with_robot:
+            self.node.create_timer(0.02, self._feed_back, clock=steady)
         self.node.create_timer(0.033, self._shoot, clock=steady)
         self.node.create_timer(0.05, self._infer, clock=steady)
         self._executor = SingleThreadedExecutor(context=self.context)
@@ -218,6 +236,18 @@ class Player:
         wiring.IMAGE.subscription(self.node, self._on_image)
         self._raw = wiring.IMAGE_RAW.publisher(self.node)
 
+    def use_words(self) -> None:
+        """From now on commands are words, a policy hears of a gripper, and markers are counted."""
+        self.node.destroy_publisher(self._embedding)
+        self._words = wiring.COMMAND.publisher(self.node)
+        self._gripper = wiring.GRIPPER_STATE.publisher(self.node)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.node.create_timer(0.02, lambda: self._gripper.publish(Float32()), clock=steady)
+        wiring.MARKERS.subscription(self.node, self._on_markers, raw=True)
+
+    def _on_markers(self, _: bytes) -> None:
+        self.markers += 1
+
     def _on_image(self, message: Image) -> None:
         self.frame_ns = to_ns(message.header.stamp)
 
@@ -243,13 +273,18 @@ class Player:
     def chunk(self) -> ActionChunk:
         if self._side * self.robot.position[1] > 0.08:
             self._side = -self._side
-        row = [0.4, 0.1 * self._side, 0.2, *DOWN, *REST]
+        x, y, z = self.robot.position
+        y = min(max(0.1 * self._side, y - 0.2), y + 0.2)  # it may start far away
+        row = [x, y, z, *DOWN, *REST]
         return ActionChunk(
             self.frame_ns, self.command_ns, 'base_link', CHANNELS, np.tile(row, (10, 1)), 0.1
         )
 
     def command(self, text: str = 'pick up the red block') -> None:
-        self.command_ns = self.now_ns()
+        self.text, self.command_ns = text, self.now_ns()
+        if self._words is not None:
+            self._words.publish(String(data=text))
+            return
         tokens = np.ones((3, 5), dtype=np.float32)
         message = command_to_message(EncodedCommand(text, self.command_ns, tokens))
         self._embedding.publish(message)
@@ -277,12 +312,17 @@ class Bench:
     """The pose node with its player and the oracle; ``defect`` is seeded into the node."""
 
     def __init__(
-        self, folder: Path, with_policy: bool = True, defect: str = '', **parameters: object
+        self,
+        folder: Path,
+        with_policy: bool = True,
+        with_robot: bool = True,
+        defect: str = '',
+        **parameters: object,
     ) -> None:
         self.folder = folder
-        self.ears = Ears(folder)
+        self.ears = Ears(folder, *([] if with_robot else ['robot']))
         self.pose = node(folder, 'pose', {**WORKSPACE, **parameters}, defect)
-        self.player = Player(with_policy)
+        self.player = Player(with_policy, with_robot)
         self.others: list[Process] = []
         try:
             self.wait(lambda: self.ears.statuses, 60.0, 'the pose node')
@@ -305,11 +345,12 @@ class Bench:
     def run(self, timeout_s: float = 60.0) -> None:
         """Give commands until the robot moves."""
         deadline = time.monotonic() + timeout_s
+        text = next(TEXTS)
         while time.monotonic() < deadline:
-            self.player.command()
+            self.player.command(text)
             since_s = time.monotonic()
             while time.monotonic() < since_s + 1.0:
-                if self.state() == 'running':
+                if self.state() == 'running' and self.ears.statuses[-1][3] == text:
                     time.sleep(0.2)
                     return
                 time.sleep(0.01)

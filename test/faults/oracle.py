@@ -7,6 +7,7 @@ positions, quaternions (x, y, z, w) and times. Nothing here may import vla_ros; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 import math
 
@@ -16,6 +17,8 @@ import numpy as np
 EXACT = 1e-6
 #: Of positions of a metre and of unit quaternions, after a few sums.
 ROUNDING = 1e-15
+#: Poses that are missing for so long have been stopped, not lost.
+SILENCE_S = 0.2
 START_WITHIN_M, START_WITHIN_RAD = 0.005, math.radians(1.0)
 
 
@@ -94,7 +97,7 @@ class Oracle:
         self._judge_alone(p, q, gripper, frame_id, stamp_ns)
         last = self._last
         if last is None:
-            self._judge_start(p, q)
+            self._judge_start(p, q, self._measured)
             self._last = _Last(t_s, p, q)
             return
         self._judge_step(t_s, p, q, last)
@@ -116,12 +119,12 @@ class Oracle:
                 self._violate(f'stamp went back by {self._stamp_ns - stamp_ns} ns')
             self._stamp_ns = stamp_ns
 
-    def _judge_start(self, p, q) -> None:
-        if self._measured is None:
+    def _judge_start(self, p, q, measured: tuple[np.ndarray, np.ndarray] | None) -> None:
+        if measured is None:
             self._violate('a pose before the robot was measured')
             return
-        way = float(np.linalg.norm(p - self._measured[0]))
-        angle = float(np.linalg.norm(turn(self._measured[1], q)))
+        way = float(np.linalg.norm(p - measured[0]))
+        angle = float(np.linalg.norm(turn(measured[1], q)))
         if not (way <= START_WITHIN_M and angle <= START_WITHIN_RAD + 1e-9):
             self._violate(f'started {way:.3g} m and {angle:.3g} rad from the robot')
 
@@ -190,7 +193,11 @@ class Record:
 
 
 def judge_records(
-    records: list[Record], envelope: Envelope, window_s: float = 0.2, by_stamp: bool = True
+    records: list[Record],
+    envelope: Envelope,
+    window_s: float = 0.2,
+    by_stamp: bool = True,
+    measured: Sequence[Record] = (),
 ) -> Oracle:
     """
     Judge what came over the middleware.
@@ -199,7 +206,7 @@ def judge_records(
     pose may have been sent as much as a period later than ``_sent_s`` says, if it came so late.
     Both are read some hundred microseconds away from the gate's own time, so speed and
     acceleration are means over ``window_s``; bounds, norm, sign, frame and single steps are
-    judged pose by pose.
+    judged pose by pose. After a silence the pose may start anew, where the robot was ``measured``.
     """
     stamps_s = np.array([record.stamp_ns - records[0].stamp_ns for record in records]) * 1e-9
     sent_s = stamps_s if by_stamp else _sent_s(records, envelope.period_s)
@@ -220,16 +227,36 @@ def judge_records(
         if path:
             last = path[-1]
             step = float(np.linalg.norm(p - last[0]))
-            if step > longest * (1.0 + oracle.slack):
-                oracle._violate(f'a step of {step:.4g} m')
+            is_far = step > longest * (1.0 + oracle.slack)
             if float(q @ last[1]) < 0.0:
                 oracle._violate('the sign of the quaternion flipped')
+            if is_far and measured and record.t_s - records[i - 1].t_s > SILENCE_S:
+                oracle._judge_start(p, q, _robot_at(record.t_s, p, measured))
+                _judge_windows(oracle, np.array(times), np.array(may_be_late_s), path, window_s)
+                times, path, may_be_late_s = [0.0], [(p, q)], [late_s[i]]
+                continue
+            if is_far:
+                oracle._violate(f'a step of {step:.4g} m')
             gap = min(max(sent_s[i] - sent_s[i - 1], 0.0), 2.0 * envelope.period_s)
             times.append(times[-1] + gap)
         path.append((p, q))
         may_be_late_s.append(late_s[i])
     _judge_windows(oracle, np.array(times[: len(path)]), np.array(may_be_late_s), path, window_s)
     return oracle
+
+
+def _robot_at(
+    t_s: float, p: np.ndarray, measured: Sequence[Record]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """
+    Return where the robot was last measured: of the places of a robot that still moves, the
+    nearest to ``p``. Which of two topics is heard first says little.
+    """
+    fresh = [m for m in measured if abs(t_s - m.t_s) <= SILENCE_S]
+    if not fresh:
+        return None
+    nearest = min(fresh, key=lambda m: float(np.linalg.norm(p - np.array(m.position))))
+    return np.array(nearest.position), np.array(nearest.quaternion)
 
 
 def _sent_s(records: list[Record], period_s: float) -> np.ndarray:

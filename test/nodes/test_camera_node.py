@@ -88,7 +88,8 @@ def test_a_malformed_frame_is_counted_by_its_reason_and_the_next_one_passes(grap
 
 
 def test_beside_a_second_camera_no_frame_is_taken_until_it_has_gone(graph):
-    camera_node(graph)
+    node = camera_node(graph)
+    assert not node._subscription.event_handlers  # it ends while the node spins, see ``wiring``
     images, health = graph.listen(wiring.IMAGE), graph.listen(wiring.DIAGNOSTICS)
     graph.publisher(wiring.IMAGE_RAW)
     stranger = graph.add(Node('stranger'))

@@ -7,6 +7,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Float32
 from tiny_policy import write_policy
@@ -92,6 +93,16 @@ def test_chunk_and_attention_carry_the_stamp_of_the_image(graph, robot, path):
     assert (chunk.stamp_ns, chunk.command_stamp_ns, chunk.frame_id) == (7, 9, 'base_link')
     assert robot.attention[0].header == header(7, 'eye')
     assert attention_from_message(robot.attention[0], planes=2).shape == (2, 2, 3)
+
+
+def test_what_ends_with_activity_has_no_events_of_the_middleware(graph, path):
+    """The events executor would crash at its end, see ``wiring``."""
+    node = inference_node(graph, path, autostart=False)
+    before = len(list(node.waitables))
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    assert node.count_publishers(wiring.ACTION_CHUNK.name) == 1
+    assert len(list(node.waitables)) == before
 
 
 def test_saliency_is_computed_only_while_somebody_looks(graph, robot, path, monkeypatch):

@@ -47,17 +47,33 @@ def beyond(f) -> list[object]:
     return [low - 1, high + 1, -(2**62), 2**62]
 
 
-@pytest.mark.parametrize(('cls', 'f'), ALL)
-def test_what_is_not_valid_is_refused_at_the_start_and_named(graph, cls, f):
+def not_valid(cls, f) -> list[object]:
     default = getattr(cls(), f.name)
     bad = NO_TEXTS if default == ('',) else list(WRONG_TYPES[type(default)])
     if 'ge' in f.metadata:
         bad += beyond(f)
     if 'one_of' in f.metadata:
         bad += ['', 'none of these', f.metadata['one_of'][0].upper()]
-    for value in bad:
+    return bad
+
+
+@pytest.mark.parametrize(('cls', 'f'), ALL)
+def test_what_is_not_valid_is_refused_at_the_start_and_named(graph, cls, f):
+    for value in not_valid(cls, f):
         with pytest.raises(ConfigurationError, match=f'tried: parameter {f.name}'):
             declared(graph, cls, f.name, value)
+
+
+@pytest.mark.parametrize(('cls', 'f'), ALL)
+def test_what_is_not_valid_is_refused_while_it_runs_and_the_old_value_kept(graph, cls, f):
+    node = graph.add(Node('tried', enable_rosout=False))
+    declare(node, cls)
+    before = node.get_parameter(f.name).value
+    for value in (*not_valid(cls, f), None):
+        result = node.set_parameters([Parameter(f.name, value=value)])[0]
+        assert not result.successful, value
+        assert result.reason
+    assert repr(node.get_parameter(f.name).value) == repr(before)
 
 
 @pytest.mark.parametrize(('cls', 'f'), [p for p in ALL if 'ge' in p.values[1].metadata])

@@ -12,9 +12,13 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from vla_ros.geometry import Pose
+from vla_ros.interfaces import EncodedCommand
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
+    command_to_message,
     pose_from_message,
+    pose_to_message,
     to_ns,
 )
 from vla_ros.nodes.params import PoseParams
@@ -77,7 +81,7 @@ def test_with_confirmation_a_command_waits_for_enable(graph):
     bench.wait_for('running', 'ok')
 
 
-@pytest.mark.parametrize('topic', [wiring.ROBOT_ACTION, wiring.ACTION_CHUNK, wiring.ROBOT_POSE])
+@pytest.mark.parametrize('topic', [wiring.ROBOT_ACTION, wiring.ACTION_CHUNK])
 def test_a_second_publisher_holds_and_is_reported_until_it_has_gone(running, topic):
     health = running.graph.listen(wiring.DIAGNOSTICS)
     stranger = running.graph.add(Node('stranger'))
@@ -88,6 +92,35 @@ def test_a_second_publisher_holds_and_is_reported_until_it_has_gone(running, top
     assert '/stranger' in str(health[-1])
     running.graph.remove(stranger)
     running.wait_for('running', 'ok')
+
+
+def test_of_two_places_of_the_robot_none_is_believed(running):
+    stranger = running.graph.add(Node('stranger'))
+    publisher = wiring.ROBOT_POSE.publisher(stranger)
+    running.wait_for('holding', 'second_publisher')
+    running.wait_for('holding', 'measured_pose_late')
+    running.spin(0.5)  # to rest, then silence: nobody knows where the robot is
+    running.actions.clear()
+    lie = Pose.of((0.3, 0.2, 0.1), running.robot.quaternion)
+    for _ in range(20):
+        publisher.publish(pose_to_message(lie, running.now_ns(), 'base_link'))
+        running.spin(0.02)
+    assert not running.actions
+    running.graph.remove(stranger)
+    running.wait_for('running', 'ok')
+    assert abs(pose_from_message(running.actions[0]).position - lie.position).max() > 0.05
+
+
+def test_a_command_beside_a_second_command_node_ends_the_task(running):
+    stranger = running.graph.add(Node('stranger'))
+    publisher = wiring.COMMAND_EMBEDDING.publisher(stranger)
+    command = EncodedCommand('push', running.now_ns(), np.ones((3, 4), np.float32))
+    publisher.publish(command_to_message(command))
+    running.wait_for('holding', 'stopped')
+    running.graph.remove(stranger)
+    running.spin(0.3)
+    assert running.told()['reason'] == 'stopped'
+    assert running.told()['command'] != 'push'
 
 
 def set_parameter(bench: Bench, name: str, value: object) -> tuple[bool, str]:

@@ -54,6 +54,19 @@ class Probe(Node):
     def __init__(self):
         raise ConfigurationError(os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'])
 """
+TELL_EXECUTORS = """
+from vla_ros.nodes.executors import KeepsTime
+class Telling(Node):
+    def __init__(self):
+        super().__init__('told', namespace=type(self).__name__)
+        self.create_timer(0.1, self.tell)
+    def tell(self):
+        print(type(self).__name__, type(self.executor).__name__, flush=True)
+class Probe(Telling, KeepsTime):
+    pass
+class Other(Telling):
+    pass
+"""
 BUG = """
 class Probe(Node):
     def __init__(self):
@@ -152,7 +165,21 @@ def test_an_executor_that_there_is_not_is_refused():
     process = start('-c', RUN.format(body=BUSY), VLA_ROS_EXECUTOR='multi')
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert 'valid: single, events' in output
+    assert 'valid: auto, single, events' in output
+
+
+@pytest.mark.parametrize(
+    ('variables', 'others'),
+    [({}, 'EventsExecutor'), ({'VLA_ROS_EXECUTOR': 'single'}, 'SingleThreadedExecutor')],
+)
+def test_each_thread_has_the_executor_that_its_nodes_need(variables, others):
+    pytest.importorskip('rclpy.experimental')
+    code = RUN_TWO.format(body=TELL_EXECUTORS, threads='[[Probe], [Other]]')
+    process = start('-c', code, **variables)
+    told = {process.stdout.readline() for _ in range(6)}
+    process.terminate()
+    process.communicate(timeout=20)
+    assert told == {'Probe SingleThreadedExecutor\n', f'Other {others}\n'}
 
 
 @pytest.mark.parametrize('threads', ['[[Probe], [Quiet]]', '[[Quiet], [Probe]]'])

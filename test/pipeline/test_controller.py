@@ -223,6 +223,15 @@ def test_beside_a_second_publisher_it_holds_and_plays_no_chunk(running):
     assert running.seen() == (State.RUNNING, Reason.OK)
 
 
+def test_what_was_taken_before_a_second_publisher_was_noticed_is_not_played_after_it(running):
+    running.accept()
+    running.controller.rival = '/vla/action_chunk has 2 publishers'
+    running.tick()
+    running.controller.rival = ''
+    running.tick()
+    assert running.seen() == (State.HOLDING, Reason.NO_ACTION)
+
+
 def test_the_estop_button_latches_and_reset_is_refused_while_it_is_pressed(running):
     controller = running.controller
     controller.press(True, running.now)

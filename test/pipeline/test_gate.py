@@ -370,6 +370,15 @@ def test_a_robot_that_does_not_follow_is_held_and_then_met_where_it_is(bench):
     assert np.linalg.norm(restart.pose.position - elsewhere.position) < 0.005
 
 
+def test_the_sign_of_the_quaternion_goes_on_over_a_silence(bench):
+    last = bench.follow(10).pose.quaternion
+    for _ in range(30):
+        output = bench.tick(bench.candidate(), received_s=0.0)  # nobody knows where it is
+    assert output.pose is None
+    bench.robot = Pose(bench.robot.position, -last)
+    assert bench.tick(bench.candidate()).pose.quaternion @ last > 0.0
+
+
 def test_the_gripper_is_kept_in_range_and_kept_while_held(bench):
     assert bench.tick(bench.candidate(gripper=1.1)).gripper == 1.0
     assert bench.tick(Reason.NO_ACTION).gripper == 1.0

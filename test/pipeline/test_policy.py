@@ -6,6 +6,7 @@ from pathlib import Path
 import random
 import re
 import sys
+from threading import Event
 from typing import NamedTuple
 import zipfile
 
@@ -18,6 +19,7 @@ from torch import nn, Tensor
 from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import EncodedCommand, Observation, REFUSAL_CHANNELS
 from vla_ros.models.contract import PolicyOutput
+from vla_ros.pipeline import policy
 from vla_ros.pipeline.manifest import Channel, manifest_path
 from vla_ros.pipeline.policy import load_policy
 
@@ -300,6 +302,18 @@ def test_a_policy_for_one_robot_is_refused_for_several(tmp_path):
     load_policy(path)
     with pytest.raises(ConfigurationError, match=r'actions is .* \[1, 3, 8\], expected .* \[3, 3'):
         load_policy(path, robots=3)
+
+
+def test_a_policy_that_never_returns_is_given_up_and_a_good_one_loads(path, monkeypatch):
+    the_end = Event()
+    monkeypatch.setattr(policy, 'TRIAL_S', 0.05)
+    with monkeypatch.context() as patched:
+        patched.setattr(policy, '_warm_up', lambda *_: the_end.wait())
+        with pytest.raises(ConfigurationError, match=r'tiny.pt: .* has not returned for 0.05 s'):
+            load_policy(path)
+    monkeypatch.undo()
+    assert load_policy(path).infer(observation())
+    the_end.set()
 
 
 def test_no_warning_of_torchscript_reaches_the_user(path, recwarn):

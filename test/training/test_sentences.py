@@ -19,12 +19,14 @@ from vla_ros.training.grammar import (
     vocabulary,
 )
 from vla_ros.training.sentences import (
+    by_length,
     encode_sentences,
     lexicon_words,
     make_sentences,
     new_sentences,
     sentence_bank,
     SentenceBank,
+    SentenceBatch,
 )
 
 SENTENCES = [
@@ -179,3 +181,12 @@ def test_a_bank_may_hold_what_was_said_and_what_it_was_looked_up_as():
     np.testing.assert_allclose(looked_up[:n], encode_all(['take the red ball'])[0], atol=2e-3)
     np.testing.assert_allclose(as_said[:m], encode_all([said[0].text], False)[0], atol=2e-3)
     assert made.classes[0].tolist() == made.classes[1].tolist()
+
+
+def test_by_length_the_shortest_sentences_come_first_with_what_they_mean():
+    lengths = torch.tensor([3, 1, 2])
+    mask = torch.arange(4)[None] < lengths[:, None]
+    text = torch.arange(3.0)[:, None, None].expand(3, 4, 2)
+    got = by_length(SentenceBatch(text, mask, *[torch.arange(3)] * 4))
+    assert got.text_mask.sum(dim=1).tolist() == [1, 2, 3]
+    assert got.text[:, 0, 0].tolist() == got.task.tolist() == got.zone.tolist() == [1, 2, 0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from vla_ros.nodes.codec import choose_decoder
 from vla_ros.nodes.conversions import image_to_message, resized_camera_message
 from vla_ros.nodes.diagnostics import ERROR, Health, OK, report_health, Stream, WARN
 from vla_ros.nodes.params import CameraParams, declare
-from vla_ros.nodes.rivals import find_rival, Rivals
+from vla_ros.nodes.rivals import Lookout
 from vla_ros.nodes.runner import run
 from vla_ros.pipeline.image import decode_compressed, fit, ImageError
 from vla_ros.shared_memory import peer_segments_bytes
@@ -52,8 +53,9 @@ class CameraNode(Node):
             self._source, self._on_frame = wiring.IMAGE_COMPRESSED, self._on_compressed
         else:
             self._source, self._on_frame = wiring.IMAGE_RAW, self._on_raw
-        self._rivals = Rivals()
-        self._subscription: Subscription | None = self._source.subscription(self, self._on_frame)
+        self._lookout = Lookout(self, (self._source,))
+        self._subscription: Subscription | None = None
+        self._subscribe()
         report_health(self, self._health)
 
     def _on_info(self, message: CameraInfo) -> None:
@@ -71,6 +73,8 @@ class CameraNode(Node):
         self._process(message.header, lambda: decode_compressed(message.format, data, max_bytes))
 
     def _process(self, header: Header, decode: Callable[[], NDArray[np.uint8]]) -> None:
+        if self._listen_to_one():
+            return
         self._frames.tick()
         try:
             frame = decode()
@@ -109,14 +113,17 @@ class CameraNode(Node):
         Whose frame is the robot's? And a flood of them fills the memory of the middleware even
         where nobody takes them, so the subscription itself has to go.
         """
-        rival = find_rival(self, self._rivals, (self._source,))
+        rival = self._lookout.look(time.monotonic())
         if rival and self._subscription is not None:
             self.get_logger().error(f'{rival}: no frame is taken while both are there')
             self.destroy_subscription(self._subscription)
             self._subscription = None
         elif not rival and self._subscription is None:
-            self._subscription = self._source.subscription(self, self._on_frame)
+            self._subscribe()
         return rival
+
+    def _subscribe(self) -> None:
+        self._subscription = self._source.subscription(self, self._on_frame, is_temporary=True)
 
     def _warn_of_losses(self) -> None:
         """Tell once, for each size of frames, when they do not fit the memory they may come by."""

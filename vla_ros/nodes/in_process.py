@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
-from rclpy.node import Node
+from rclpy.node import Node, PublisherEventCallbacks
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
@@ -84,8 +84,12 @@ class LocalPublisher(Publisher):
             super().publish(msg)
 
 
-def create_publisher(node: Node, message: type, topic: str, qos: QoSProfile) -> LocalPublisher:
+def create_publisher(
+    node: Node, message: type, topic: str, qos: QoSProfile, events: PublisherEventCallbacks
+) -> LocalPublisher:
     """Return a publisher of ``node`` that knows the inboxes of this process."""
-    publisher = node.create_publisher(message, topic, qos, publisher_class=LocalPublisher)
+    publisher = node.create_publisher(
+        message, topic, qos, event_callbacks=events, publisher_class=LocalPublisher
+    )
     publisher.inboxes = _OPEN[node.context][node.resolve_topic_name(topic)]
     return publisher

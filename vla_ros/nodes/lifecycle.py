@@ -6,6 +6,7 @@ from collections.abc import Callable
 import traceback
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from vla_ros import heartbeat
@@ -37,7 +38,8 @@ class ManagedNode(LifecycleNode):
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
 
-        timer = self.create_timer(0.0, start)
+        # A ROS clock may stand still.
+        timer = self.create_timer(0.0, start, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._attempt('configure', self.configure)

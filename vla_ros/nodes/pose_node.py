@@ -38,9 +38,10 @@ from vla_ros.nodes.conversions import (
 )
 from vla_ros.nodes.diagnostics import report_health
 from vla_ros.nodes.estop_latch import EstopLatch, latch_path
+from vla_ros.nodes.executors import KeepsTime
 from vla_ros.nodes.params import declare, PoseParams
 from vla_ros.nodes.pose_report import PoseReport
-from vla_ros.nodes.rivals import find_rival, Rivals
+from vla_ros.nodes.rivals import Lookout, SAID, WATCHED
 from vla_ros.nodes.runner import run
 from vla_ros.pipeline.chunk import Playback
 from vla_ros.pipeline.command import is_stop, printable
@@ -50,8 +51,6 @@ from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.session import Rules, State
 
 STATUS_PERIOD_S = 0.5
-#: How often to look for second publishers.
-LOOK_PERIOD_S = 0.2
 #: Both clocks read within this are of one moment; so often it is tried.
 AT_ONCE_S, READINGS = 5e-4, 3
 LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
@@ -59,13 +58,13 @@ LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerabl
 P = TypeVar('P')
 
 
-class PoseNode(Node):
+class PoseNode(Node, KeepsTime):
     def __init__(self, **options: Any) -> None:
         super().__init__('pose', **options)
         params = declare(self, PoseParams)
         self._limits = _part(Limits, params)
         self._controller = Controller(self._limits, _part(Rules, params), _part(Playback, params))
-        self._rivals = Rivals()
+        self._lookout = Lookout(self, WATCHED, SAID)
         self._has_clock = False
         self._report = PoseReport(self._controller)
         self._latch = EstopLatch(latch_path(self.get_fully_qualified_name()))
@@ -90,7 +89,6 @@ class PoseNode(Node):
         wiring.ENABLE.serve(self, self._on_enable)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / self._limits.rate_hz, self._tick, clock=steady)
-        self.create_timer(LOOK_PERIOD_S, self._look_around, clock=steady)
         self.create_timer(STATUS_PERIOD_S, self._publish_status, clock=steady)
         report_health(self, self._report.health)
 
@@ -106,8 +104,11 @@ class PoseNode(Node):
         return self.get_clock().now().nanoseconds
 
     def _on_robot_pose(self, message: PoseStamped) -> None:
+        now_s = time.monotonic()
+        if self._lookout.is_contested(wiring.ROBOT_POSE, now_s):
+            return  # of two places the robot is at one, and nobody knows which
         pose = pose_from_message(message)
-        measured = Measured(pose, message.header.frame_id, time.monotonic())
+        measured = Measured(pose, message.header.frame_id, now_s)
         self._controller.measured = measured
 
     def _on_text(self, message: String) -> None:
@@ -117,6 +118,10 @@ class PoseNode(Node):
 
     def _on_command(self, message: Image) -> None:
         now_ns = self._now_ns()
+        if self._lookout.is_contested(wiring.COMMAND_EMBEDDING, time.monotonic()):
+            self._report.rejected['command_beside_second_publisher'] += 1
+            self._controller.stop(now_ns)  # nobody knows whose it is
+            return
         try:
             command = command_from_message(message)
         except ValueError as error:
@@ -138,8 +143,10 @@ class PoseNode(Node):
         return self._has_clock
 
     def _on_chunk(self, message: JointTrajectory) -> None:
+        now = self._now()
+        self._look_around(now.steady_s)
         try:
-            rejected = self._controller.accept(chunk_from_message(message), self._now())
+            rejected = self._controller.accept(chunk_from_message(message), now)
         except ValueError as error:
             self._reject('chunk', error)
             return
@@ -155,6 +162,7 @@ class PoseNode(Node):
     def _tick(self) -> None:
         now = self._now()
         self._sees_clock(now.stamp_ns)
+        self._look_around(now.steady_s)
         output = self._controller.tick(now)
         self._publish(output, now.stamp_ns)
         self._remember()
@@ -172,8 +180,9 @@ class PoseNode(Node):
     def _publish_status(self) -> None:
         self._status.publish(self._report.status())
 
-    def _look_around(self) -> None:
-        rival = find_rival(self, self._rivals)
+    def _look_around(self, now_s: float) -> None:
+        """Notice second publishers: in each tick, and before what may be theirs is taken."""
+        rival = self._lookout.look(now_s)
         if rival and rival != self._controller.rival:
             self.get_logger().error(f'{rival}: the robot is held while both are there')
         self._controller.rival = rival

@@ -81,11 +81,11 @@ class RobotPort:
         self._forget()
         self._manifest, self._put = manifest, put
         self._chunk, self._attention, self.saliency = self._outputs = [
-            self.topic(topic).publisher(self._node)
+            self.topic(topic).publisher(self._node, is_temporary=True)
             for topic in (wiring.ACTION_CHUNK, wiring.ATTENTION, wiring.SALIENCY)
         ]
         self._inputs = [
-            self.topic(topic).subscription(self._node, callback)
+            self.topic(topic).subscription(self._node, callback, is_temporary=True)
             for topic, callback in (
                 (wiring.COMMAND_EMBEDDING, self._on_command),
                 (wiring.ROBOT_POSE, self._on_pose),

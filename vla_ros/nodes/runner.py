@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, ExitStack
-import ctypes
 import os
 import signal
 import threading
@@ -23,6 +22,7 @@ from rclpy.signals import uninstall_signal_handlers
 
 from vla_ros import bringup, heartbeat
 from vla_ros.errors import ConfigurationError
+from vla_ros.freed_memory import keep_freed_memory
 from vla_ros.nodes import executors, in_process
 from vla_ros.shared_memory import remove_stale_locks
 
@@ -31,22 +31,6 @@ _BAD_PARAMETER = (InvalidParameterTypeException, InvalidParameterValueException)
 
 #: Exit code after a user's mistake, which a restart would only repeat.
 EXIT_CONFIGURATION = 2
-
-# malloc.h of glibc.
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-# The largest threshold that every glibc accepts. Larger blocks are mapped and cleared each time.
-_LARGEST_REUSED_BLOCK = 32 * 2**20
-
-
-def keep_freed_memory() -> None:
-    """Let glibc reuse image-sized buffers, which halves the CPU time per received image."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc
-        return
-    mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED_BLOCK)
-    mallopt(_M_TRIM_THRESHOLD, 4 * _LARGEST_REUSED_BLOCK)
 
 
 def prepare_environment() -> None:
@@ -76,23 +60,31 @@ def one_line_if_missing(node: str) -> Iterator[None]:
 class _Spinner:
     """Nodes that take turns in one thread; ``beat`` is called once a second from there."""
 
-    def __init__(self, executor: Executor, beat: Callable[[], None]) -> None:
-        self._executor = executor
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._executor: Executor | None = None
         self._nodes: list[Node] = []
         self._beat = beat
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._error: Exception | None = None
 
-    def add(self, node: Node) -> None:
+    def add(self, node: Node) -> Node:
         if not self._nodes:
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             node.create_timer(heartbeat.PERIOD_S, self._beat, clock=steady)
         self._nodes.append(node)
-        self._executor.add_node(node)
+        return node
+
+    def give(self, executor: Executor) -> None:
+        """Let all nodes be spun by ``executor``."""
+        self._executor = executor
+        for node in self._nodes:
+            executor.add_node(node)
 
     def spin(self) -> None:
         """Spin in the caller's thread; raises what a callback raises."""
-        executors.spin(self._executor)
+        assert self._executor is not None
+        while executors.spin(self._executor):
+            self._executor = executors.replace(self._executor, self._nodes)
 
     def start(self) -> None:
         """Spin in a thread; what a callback raises ends the context, and ``close`` raises it."""
@@ -100,7 +92,7 @@ class _Spinner:
 
     def _run(self) -> None:
         try:
-            executors.spin(self._executor)
+            self.spin()
         except ExternalShutdownException:
             pass
         except Exception as error:
@@ -112,9 +104,10 @@ class _Spinner:
         if self._thread.is_alive():
             rclpy.try_shutdown()  # the only way to end spin from outside
             self._thread.join()
+        if self._executor is not None:
+            self._executor.shutdown()  # first: that of events touches what its nodes had
         for node in self._nodes:
             node.destroy_node()
-        self._executor.shutdown()
         if self._error is not None:
             raise self._error
 
@@ -153,8 +146,8 @@ def run_threads(
     Spin several nodes as ``run`` does one; ``name`` is the process's in its last words.
 
     ``threads`` has what makes the nodes of each thread; those of one thread never run at the same
-    time. Each thread but the last, which is the caller's, spins before the next one's nodes are
-    made. What ends one thread ends them all.
+    time, and have the executor that they need. Each thread but the last, which is the caller's,
+    spins before the next one's nodes are made. What ends one thread ends them all.
     """
     keep_freed_memory()
     remove_stale_locks()  # before this process opens the ports of others
@@ -177,13 +170,13 @@ def run_threads(
     with ExitStack() as ending:
         ending.callback(rclpy.try_shutdown)
         try:
-            make_executor = executors.choose(os.environ)
-            spinners = [_Spinner(make_executor(), pulse.of(i)) for i in range(len(threads))]
+            kind = executors.asked_for(os.environ)
+            spinners = [_Spinner(pulse.of(i)) for i in range(len(threads))]
             for spinner in spinners:
                 ending.callback(spinner.close)
             for spinner, makers in zip(spinners, threads, strict=True):
-                for make in makers:
-                    spinner.add(make())
+                nodes = [spinner.add(make()) for make in makers]
+                spinner.give(executors.choose(kind, nodes))
                 if spinner is not spinners[-1]:
                     spinner.start()
             spinners[-1].spin()

@@ -3,6 +3,9 @@ Every topic and service of the graph: name, type, QoS and meaning, each written 
 
 Names are relative, so a namespace or a remap moves them. ``docs/nodes.md`` is generated from this
 file. QoS follows REP 2003: sources publish reliably, consumers of sensors accept best effort.
+
+What ends while its node spins has no callbacks for events of the middleware, such as the warning
+of another QoS: the events executor would touch them when they are gone, and crash (rclpy 1644).
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
-from rclpy.node import Node
+from rclpy.node import Node, PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.service import Service
@@ -63,18 +66,28 @@ class Topic:
     #: Between nodes of one process, by reference (see ``in_process``): as ``LATEST``.
     by_reference: bool = False
 
-    def publisher(self, node: Node) -> Publisher:
+    def publisher(self, node: Node, is_temporary: bool = False) -> Publisher:
+        """Return a publisher; one that ends before its node does ``is_temporary``."""
+        events = PublisherEventCallbacks(use_default_callbacks=not is_temporary)
         if self.by_reference and in_process.is_open(node):
-            return in_process.create_publisher(node, self.type, self.name, self.qos)
-        return node.create_publisher(self.type, self.name, self.qos)
+            return in_process.create_publisher(node, self.type, self.name, self.qos, events)
+        return node.create_publisher(self.type, self.name, self.qos, event_callbacks=events)
 
     def subscription(
-        self, node: Node, callback: Callable[[Any], None], **options: Any
+        self,
+        node: Node,
+        callback: Callable[[Any], None],
+        is_temporary: bool = False,
+        **options: Any,
     ) -> Subscription | Inbox:
+        """Return a subscription; one that ends before its node does ``is_temporary``."""
         if self.by_reference and in_process.is_open(node):
             return Inbox(node, self.name, callback)
         qos = self.subscriber_qos or self.qos
-        return node.create_subscription(self.type, self.name, callback, qos, **options)
+        events = SubscriptionEventCallbacks(use_default_callbacks=not is_temporary)
+        return node.create_subscription(
+            self.type, self.name, callback, qos, event_callbacks=events, **options
+        )
 
 
 def unsubscribe(node: Node, subscription: Subscription | Inbox) -> None:

@@ -165,6 +165,8 @@ class Controller:
         """Return what to tell the robot now."""
         if self._estop_cause(now.steady_s):
             self.estop(now.stamp_ns)
+        if self.rival:
+            self._player.clear()  # what was taken before may be the other's
         share = (now.steady_s - self._enabled_s) / self._rules.enable_ramp_s
         output = self._gate.tick(now, self._wish(now), self.measured, min(max(share, 0.0), 1.0))
         self._session.gated(output.reason, now.stamp_ns)

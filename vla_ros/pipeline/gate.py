@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from vla_ros.errors import ConfigurationError
-from vla_ros.geometry import angle_between, normalised, Pose
+from vla_ros.geometry import angle_between, Array, normalised, Pose
 from vla_ros.pipeline.motion import Limits, MotionLimiter
 from vla_ros.pipeline.reason import Reason
 
@@ -91,6 +91,7 @@ class Gate:
         self._limits = limits
         self._motion: MotionLimiter | None = None
         self._gripper: float | None = None
+        self._last_quaternion: Array | None = None
         self._last_s: float | None = None
         #: Ticks in which the target was farther than one tick allows.
         self.limited_ticks = 0
@@ -138,10 +139,11 @@ class Gate:
         if self._motion is None:
             if reason is not Reason.OK or measured is None:
                 return GateOutput(None, None, reason)
-            self._motion = MotionLimiter(self._limits, measured.pose)
+            self._motion = MotionLimiter(self._limits, self._continued(measured.pose))
             dt_s = 0.0  # the first pose is where the robot is
         elif reason is not Reason.OK and self._motion.at_rest:
             # Unknown, moved by hand, reset or blocked: the next start is where the robot then is.
+            self._last_quaternion = self._motion.pose.quaternion
             self._motion = self._gripper = None
             return GateOutput(None, None, reason)
         if reason is Reason.OK:
@@ -153,6 +155,12 @@ class Gate:
             output = GateOutput(self._motion.brake(dt_s), self._gripper, reason)
         self.path_m += math.dist(before.position, self._motion.pose.position)
         return output
+
+    def _continued(self, pose: Pose) -> Pose:
+        """Return ``pose`` with that sign of its quaternion that goes on from the last pose."""
+        quaternion, last = normalised(pose.quaternion), self._last_quaternion
+        flips = last is not None and float(last @ quaternion) < 0.0
+        return Pose(pose.position, -quaternion if flips else quaternion)
 
     def _follow(
         self, wish: Candidate, motion: MotionLimiter, dt_s: float, speed_share: float

@@ -7,8 +7,11 @@ bytes are read once, compared with the hash in the manifest, and loaded from mem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
+from threading import Thread
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +38,10 @@ from vla_ros.pipeline.pinned import check_regular, FIX
 
 #: Calls after which TorchScript has specialised its graph and runs at full speed.
 WARM_UP_CALLS = 3
+#: A policy that does not return from these within so long never will.
+TRIAL_S = 60.0
+
+T = TypeVar('T')
 
 
 class TorchPolicy:
@@ -168,20 +175,48 @@ def load_policy(
         )
     module = load_module(path, manifest.backend, manifest.sha256, manifest.size_bytes, num_threads)
     try:
-        # Not inference_mode: TorchScript keeps constants of the first calls, and those made in it
-        # can have no part in a gradient (see ``pipeline.saliency``).
-        with torch.no_grad():
-            _warm_up(module, manifest, robots)
-            can_move = device == 'auto' and manifest.backend == 'torchscript'
-            ways = candidates(module) if can_move else {CPU: module}
-            chosen = fastest(ways, example_inputs(manifest, robots))
-            if chosen != CPU:
-                _warm_up(ways[chosen], manifest, robots)
+        chosen, module = within(TRIAL_S, lambda: _tried(module, manifest, robots, device))
     except Exception as error:  # a model's code may raise anything
         raise ConfigurationError(
             f'{path}: the model does not keep the contract: {one_line(error)}; {FIX}'
         ) from error
-    return TorchPolicy(manifest, ways[chosen], chosen)
+    return TorchPolicy(manifest, module, chosen)
+
+
+def _tried(
+    module: Module, manifest: PolicyManifest, robots: int, device: str
+) -> tuple[str, Module]:
+    """Return on what a policy is fastest, and itself there, tried and warm."""
+    # Not inference_mode: TorchScript keeps constants of the first calls, and those made in it
+    # can have no part in a gradient (see ``pipeline.saliency``).
+    with torch.no_grad():
+        _warm_up(module, manifest, robots)
+        can_move = device == 'auto' and manifest.backend == 'torchscript'
+        ways = candidates(module) if can_move else {CPU: module}
+        chosen = fastest(ways, example_inputs(manifest, robots))
+        if chosen != CPU:
+            _warm_up(ways[chosen], manifest, robots)
+    return chosen, ways[chosen]
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """
+    Return what ``work`` returns; raises what it raises, and TimeoutError if it takes longer.
+
+    It then goes on in a thread of its own, which nothing in Python can end, to the process's end.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=run, name='trial', daemon=True).start()
+    if not wait([done], seconds).done:
+        raise TimeoutError(f'it has not returned for {seconds:g} s, and runs on until this ends')
+    return done.result()
 
 
 def _warm_up(module: Module, manifest: PolicyManifest, robots: int) -> None:

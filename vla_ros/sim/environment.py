@@ -66,6 +66,9 @@ class TabletopEnv:
         self._fingers = [
             self._model.joint(name).qposadr[0] for name in ('left_finger', 'right_finger')
         ]
+        self._geoms = {
+            spec.name: int(self._model.geom(spec.name).id) for spec in self.scene.objects
+        }
         self._pads = {self._model.geom('left_pad').id, self._model.geom('right_pad').id}
 
         joints = self._arm.solve(Pose.of(self.scene.start, GRIPPER_DOWN), iterations=200)
@@ -121,14 +124,14 @@ class TabletopEnv:
 
     def object_geom(self, name: str) -> int:
         """Return the id that ``Frame.geom_ids`` holds where the object is seen."""
-        return int(self._model.geom(name).id)
+        return self._geoms[name]
 
     def is_held(self, name: str) -> bool:
         """Say whether both fingers touch the object."""
         # All contacts at once: iterating over them builds a Python object each.
-        pairs = self._data.contact.geom[: self._data.ncon]
-        with_body = pairs[(pairs == self.object_geom(name)).any(axis=1)]
-        return self._pads <= set(with_body.ravel().tolist())
+        pairs = self._data.contact.geom[: self._data.ncon].tolist()
+        geom = self.object_geom(name)
+        return self._pads <= {other for pair in pairs if geom in pair for other in pair}
 
     def frame(self) -> Frame:
         """Return the camera's picture with depth and geom ids, by rays."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from vla_ros.evaluation.curves import draw_curves
+from vla_ros.freed_memory import keep_freed_memory
 from vla_ros.interfaces import BASE_FRAME, GRIPPER_CHANNEL, POSE_CHANNELS, STATE_CHANNELS
 from vla_ros.models.contract import PolicyModule
 from vla_ros.models.export import export_policy
@@ -35,6 +36,8 @@ from vla_ros.training.trainer import Trainer
 _VALIDATION_SEED = 1000
 
 _FRAMES_PER_RANK = 32
+#: A step leaves about so much behind for the next one.
+_REUSED_BYTES = 2**30
 _CPU = torch.device('cpu')
 
 _UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
@@ -132,6 +135,7 @@ def _steps(
     kind: str,
 ) -> None:
     """Go on from the checkpoint up to a step, as one of several processes."""
+    keep_freed_memory(_REUSED_BYTES)
     device = parallel.local_device(kind)
     trainer, recipe = _trainer(config, folder, load_text_encoder().width, rank, device)
     if trainer.step >= until_step:

@@ -50,6 +50,12 @@ class SentenceBatch(NamedTuple):
     zone: Tensor
 
 
+def by_length(sentences: SentenceBatch) -> SentenceBatch:
+    """Return the same sentences, the shortest first."""
+    order = sentences.text_mask.sum(dim=1).argsort(stable=True)
+    return SentenceBatch(*(part[order] for part in sentences))
+
+
 @dataclass(frozen=True, eq=False)
 class SentenceBank:
     """
