@@ -9,19 +9,22 @@ from vla_ros.models.export import export_policy
 from vla_ros.models.registry import build_policy
 from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.manifest import PolicyManifest, read_manifest
-from vla_ros.training.config import load_config
+from vla_ros.training.config import load_config, TrainConfig
 from vla_ros.training.run import policy_spec
 
 #: What the writer of a file knows of it.
 _OF_THE_FILE = {'format_version', 'sha256', 'size_bytes', 'backend'}
 
 
-def write_fresh_policy(path: Path) -> Path:
-    """Write one with the manifest of the shipped policy, which it is as large as."""
+def write_fresh_policy(path: Path, config: TrainConfig | None = None) -> Path:
+    """Write one with the manifest of the shipped policy, which it is as large as if None."""
     torch.manual_seed(0)
-    config, manifest = load_config(), read_manifest(shipped_policy_path())
+    config, manifest = config or load_config(), read_manifest(shipped_policy_path())
     spec = policy_spec(config, manifest.text_width)
     network = build_policy(config.policy, spec, config.options)
     kept = {f.name for f in fields(PolicyManifest)} - _OF_THE_FILE
-    export_policy(network, {name: getattr(manifest, name) for name in kept}, path)
+    traits = network.traits()
+    described = {name: getattr(manifest, name) for name in kept}
+    described |= {'grid': traits.grid, 'attention': traits.attention}
+    export_policy(network, described, path)
     return path

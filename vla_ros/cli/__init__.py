@@ -38,6 +38,7 @@ COMMANDS = {
     'demos': 'let the scripted expert make demonstrations',
     'lexicon': 'make the file of rare words and plainer ones from WordNet',
     'train': 'train a policy from the expert and export it',
+    'teach': 'teach a policy more words, from sentences alone',
     'export': 'write a policy as a file for another, faster runtime',
     'eval': 'measure how often a policy succeeds',
     'zoo': 'train every policy alike, measure them, and write the table',

@@ -27,8 +27,7 @@ def rebuild(path: Path, config: Path | None = None) -> tuple[PolicyManifest, nn.
         raise ConfigurationError(
             f'{path}: this was exported for {policy.manifest.backend}; give the TorchScript file'
         )
-    beside = path.with_name('config.yaml')
-    chosen = config or (beside if beside.is_file() else None)
+    chosen = config_of(path, config)
     settings = load_config(chosen)
     spec = policy_spec(settings, policy.manifest.text_width)
     module = build_policy(settings.policy, spec, settings.options).eval()
@@ -44,3 +43,9 @@ def rebuild(path: Path, config: Path | None = None) -> tuple[PolicyManifest, nn.
             'give the configuration of its training with --config'
         ) from error
     return policy.manifest, module
+
+
+def config_of(path: Path, config: Path | None = None) -> Path | None:
+    """Return ``config``, else the one beside the policy at ``path``, None if there is none."""
+    beside = path.with_name('config.yaml')
+    return config or (beside if beside.is_file() else None)

@@ -207,7 +207,7 @@ def _export(
         'training_data': (
             f'{frames} frames of the scripted expert and its corrections in the simulator, '
             f'{config.demonstrations.labels_per_frame} commands each, seed {config.seed}, '
-            f'revision {_revision()}'
+            f'revision {revision()}'
         ),
         'metrics': {},
         'licence': 'Apache-2.0',
@@ -219,7 +219,7 @@ def _channels(names: tuple[str, ...]) -> tuple[Channel, ...]:
     return tuple(Channel(name, _UNITS[name.partition('.')[0]]) for name in names)
 
 
-def _revision() -> str:
+def revision() -> str:
     """Return the git revision of the code, as far as there is one."""
     try:
         return subprocess.run(

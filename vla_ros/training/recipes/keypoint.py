@@ -12,26 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vla_ros.models.policies.keypoint import KeypointPolicy
 from vla_ros.models.registry import PolicySpec
-from vla_ros.models.text.reader import Reading
-from vla_ros.training.augment import augment, augment_text, recolour
+from vla_ros.training.augment import augment, recolour
 from vla_ros.training.batches import Batch, Batches
 from vla_ros.training.calibration import calibrate
 from vla_ros.training.config import TrainConfig
 from vla_ros.training.losses import keypoint_losses, reading_losses, shape_losses
+from vla_ros.training.recipes.reading import read_noisily
 from vla_ros.training.recipes.recipe import Chooser, Lesson
-from vla_ros.training.sentences import by_length, SentenceBank, SentenceBatch
+from vla_ros.training.sentences import SentenceBank
 from vla_ros.training.trainer import bfloat16_is_faster
 
 #: Batches of frames that the threshold is set on.
 _STEPS = 50
 #: One in so many pictures is seen in other colours as well.
 _RECOLOURED = 4
-#: Sentences are read in so many parts, for padding costs as much as words do.
-_PARTS = 8
 
 
 class KeypointRecipe:
@@ -55,7 +52,6 @@ class KeypointRecipe:
 
     def __call__(self, lesson: Lesson) -> dict[str, Tensor]:
         frames, sentences = lesson
-        sentences = by_length(sentences)
         image = augment(frames.image, self.random)
         recoloured = recolour(image[: len(image) // _RECOLOURED], self.random)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
@@ -64,19 +60,8 @@ class KeypointRecipe:
         return {
             **keypoint_losses(self._policy, frames, seen, self._camera),
             **shape_losses(self._policy, frames, shapes, self._camera),
-            **reading_losses(self._read(sentences), sentences),
+            **reading_losses(*read_noisily(self._policy.reader, sentences, self.random)),
         }
-
-    def _read(self, sentences: SentenceBatch) -> Reading:
-        """Return what the reader makes of noisy sentences, which are in order of their lengths."""
-        readings = []
-        for text, mask in zip(*(x.chunk(_PARTS) for x in sentences[:2]), strict=True):
-            n = int(mask.sum(dim=1).max())
-            noisy = augment_text(text[:, :n], mask[:, :n], self.random)
-            reading = self._policy.reader(*noisy)
-            words = functional.pad(reading.words, (0, text.shape[1] - n))
-            readings.append(reading._replace(words=words))
-        return Reading(*(torch.cat(logits) for logits in zip(*readings, strict=True)))
 
     @staticmethod
     def prepare(policy: KeypointPolicy, unseen: Callable[[], Batches]) -> None:

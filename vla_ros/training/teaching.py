@@ -1,0 +1,105 @@
+"""
+Teaching a policy words anew: its reader learns from sentences alone, and the rest stays as it is.
+
+A policy that sees apart from reading (``models/policies/keypoint.py``) gains words in minutes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vla_ros.errors import ConfigurationError
+from vla_ros.evaluation.curves import draw_curves
+from vla_ros.models.export import export_policy
+from vla_ros.models.registry import build_policy
+from vla_ros.models.text.reader import Reader
+from vla_ros.pipeline.manifest import PolicyManifest, TextEncoderPin
+from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
+from vla_ros.training import parallel
+from vla_ros.training.config import load_config, save_config, TrainConfig
+from vla_ros.training.losses import reading_losses
+from vla_ros.training.rebuild import config_of, rebuild
+from vla_ros.training.recipes.reading import read_noisily
+from vla_ros.training.run import policy_spec, revision
+from vla_ros.training.sentences import sentence_bank, SentenceBatch
+from vla_ros.training.trainer import Trainer
+
+#: Of the manifest; the export makes these.
+_OF_THE_FILE = ('format_version', 'sha256', 'size_bytes', 'backend')
+_SENTENCES_PER_RANK = 64
+
+
+def teach(path: Path, folder: Path, workers: int, config_path: Path | None = None) -> Path:
+    """
+    Teach the policy at ``path`` the words of the grammar; return the path of the new policy.
+
+    ``folder`` gets it with its configuration, sentences, checkpoint and curves; what is already
+    there is used. ``config_path`` is as for ``rebuild``. Raises ConfigurationError if the policy
+    has no reader of its own, or ``folder`` is that of the policy.
+    """
+    if folder.resolve() == path.parent.resolve():
+        raise ConfigurationError(f'{folder} holds the policy itself; give another folder')
+    manifest, policy = rebuild(path, config_path)
+    reader = getattr(policy, 'reader', None)
+    if not isinstance(reader, Reader):
+        raise ConfigurationError(
+            f'{path}: {manifest.name} does not read apart from seeing; train it whole: '
+            'vla-ros train'
+        )
+    config = load_config(config_of(path, config_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(config, folder / 'config.yaml')
+    sentence_bank(folder, config.sentences, config.seed, workers)
+    count = max(1, min(workers, config.batch.sentences // _SENTENCES_PER_RANK))
+    parallel.run_ranks(count, _steps, count, config, folder)
+    draw_curves(folder / 'log.jsonl', folder / 'curves.png')
+    reader.load_state_dict(_trainer(config, folder).average.state_dict())
+    taught = folder / path.name
+    export_policy(policy, _fields(manifest), taught)
+    return taught
+
+
+def _steps(rank: int, ranks: int, config: TrainConfig, folder: Path) -> None:
+    """Go on from the checkpoint to the end, as one of several processes."""
+    trainer = _trainer(config, folder, rank)
+    bank = sentence_bank(folder, config.sentences, config.seed, ranks)
+
+    def batch_at(step: int) -> tuple[SentenceBatch, torch.Generator]:
+        # What is random in a step depends on the seed and the step alone.
+        torch.manual_seed(config.seed + ranks * step + rank)
+        rng = np.random.default_rng((config.seed, step, 1))
+        rows = rng.integers(len(bank), size=config.batch.sentences)[rank::ranks]
+        return bank.batch(rows), torch.Generator().manual_seed(config.seed + ranks * step + rank)
+
+    trainer.run(batch_at, config.trainer.steps)
+
+
+def _trainer(config: TrainConfig, folder: Path, rank: int = 0) -> Trainer:
+    """Return the trainer of a new reader, or where its checkpoint left off."""
+    torch.manual_seed(config.seed)  # every process starts from the same weights
+    spec = policy_spec(config, load_text_encoder().width)
+    reader = build_policy(config.policy, spec, config.options).reader
+    assert isinstance(reader, Reader)
+
+    def losses(batch: tuple[SentenceBatch, torch.Generator]) -> dict[str, torch.Tensor]:
+        return reading_losses(*read_noisily(reader, *batch))
+
+    trainer = Trainer(reader, losses, dict(config.loss_weights), config.trainer, folder, rank)
+    trainer.resume()
+    return trainer
+
+
+def _fields(manifest: PolicyManifest) -> dict[str, object]:
+    """Return what stays of a manifest, and what is now read."""
+    encoder = load_text_encoder()
+    now = replace(
+        manifest,
+        text_encoder=TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS),
+        training_data=f'{manifest.training_data}; words taught again at revision {revision()}',
+        metrics={},
+    )
+    return {f.name: getattr(now, f.name) for f in fields(now) if f.name not in _OF_THE_FILE}
