@@ -10,7 +10,7 @@ from tiny_wordnet import (
 )
 
 from vla_ros.errors import ConfigurationError
-from vla_ros.training.grammar import vocabulary, words_of_colours
+from vla_ros.training.grammar import OTHER, single_words, vocabulary, words_of_colours
 from vla_ros.training.lexicon import read_lexicon
 
 
@@ -76,8 +76,11 @@ def test_short_words_and_phrases_are_left_out(lexicon):
 
 def test_words_of_training_are_left_to_the_reader(lexicon):
     assert {'push', 'banana'} <= vocabulary()
-    found = {*lexicon.colours, *lexicon.things, *lexicon.shapes}
-    assert not found & vocabulary() - words_of_colours().keys()
+    left = vocabulary() - words_of_colours().keys()
+    assert not left & {*lexicon.colours, *lexicon.shapes}
+    # What is on no table may still have a colour.
+    assert lexicon.things['banana'] == 'yellow'
+    assert left & lexicon.things.keys() <= single_words('shapes', OTHER)
 
 
 def test_what_training_calls_one_colour_alone_is_that_colour_always(lexicon):
@@ -172,3 +175,9 @@ def test_files_of_something_else_are_told(tmp_path, text):
     (write_wordnet(tmp_path) / 'data.noun').write_bytes(text.encode('latin-1'))
     with pytest.raises(ConfigurationError, match='no WordNet 3'):
         read(tmp_path)
+
+
+def test_what_stands_before_a_word_of_shape_is_no_noun(lexicon):
+    assert {'round', 'cubic', 'wooden'} <= set(lexicon.nouns)
+    # A barrel shaped thing has a shape; the barrel right there is one.
+    assert not {'shaped', 'of', 'right', 'there'} & set(lexicon.nouns)

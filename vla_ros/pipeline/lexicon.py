@@ -21,10 +21,10 @@ _COLOURED = ('coloured', 'colored', 'colour', 'color')
 #: A thing stands for its colour before any word but these: the banana block, the banana there.
 _FUNCTION_WORDS = """
     a about again ahead an and are as at away be before behind but by can carefully could do down
-    first for from gently go has here i in inside instead into is it its me my never next not now
-    of off on onto or out over please rather should so than thank thanks that the then there this
-    those to too toward towards under until up was what when where which who will with would you
-    your
+    first for from gently go has here i in inside instead into is it its like me my never next not
+    now of off on onto or out over please rather shaped should so than thank thanks that the then
+    there this those to too toward towards under until up was what when where which who will with
+    would you your
 """
 #: And right after these, where a thing would have an article: painted banana, in banana.
 _COPULAS = """

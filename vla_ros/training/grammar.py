@@ -114,7 +114,16 @@ def single_words(*keys: str, ending: str = '') -> frozenset[str]:
     """
     bare = (rule.removesuffix(ending) for rule in rules(*keys, split='train'))
     options = (re.split(r'[()|]', rule) for rule in bare if ') ' not in rule)
-    return frozenset(word for some in options for word in some if word.isalpha())
+    words = (word.strip() for some in options for word in some)
+    return frozenset(word for word in words if word.isalpha())
+
+
+def words_under(*keys: str) -> frozenset[str]:
+    """Return every training word under ``keys``."""
+    node = language()
+    for key in keys:
+        node = node[key]
+    return frozenset(_words(node, 'train'))
 
 
 def expand(rule: str, rng: np.random.Generator, fill: Callable[[str], str]) -> str:

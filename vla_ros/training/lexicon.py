@@ -25,6 +25,7 @@ from vla_ros.training.grammar import (
     single_words,
     vocabulary,
     words_of_colours,
+    words_under,
 )
 
 #: Words of definitions by what they tell. Other colours count too: brown is not orange.
@@ -51,6 +52,10 @@ _COMMON = 2
 #: Of the names that a word stands in, so many have its colour.
 _SHARE = 0.4
 _ALIKE = ('or', 'and', 'to')
+#: They stand between a shape and what has it.
+_JOINING = frozenset(('shaped', 'like', 'of'))
+#: What is said around the names of things.
+_AROUND = ('commands', 'object_phrases', 'vague_phrases', 'openings', 'endings')
 _ENDING = ' (coloured|colored)'
 
 
@@ -80,6 +85,8 @@ def read_lexicon(wordnet: Path, colour_names: Path) -> Lexicon:
     things: dict[str, str] = {}
     shapes: dict[str, str] = {}
     said = words_of_colours()
+    # What is on no table may still have a colour, as in banana block.
+    absent = single_words('shapes', OTHER)
     known = vocabulary() - said.keys()
     # Training says these without the plain name of the colour.
     alone = {word for c in COLOURS for word in single_words('colours', c, ending=_ENDING)}
@@ -90,7 +97,7 @@ def read_lexicon(wordnet: Path, colour_names: Path) -> Lexicon:
     names = read_colour_names(colour_names)
     counted = colours_of_words(names, _COLOURS, OTHER, _CLEAR, _SHARE)
     for word in sorted({*noun_index, *adjective_index, *taught}):
-        if not re.fullmatch('[a-z]{3,}', word) or word in known:
+        if not re.fullmatch('[a-z]{3,}', word) or word in known - absent:
             continue
         as_noun = [nouns[key] for key in noun_index.get(word, ())]
         in_file = [sense for sense in as_noun if sense.file in _THINGS]
@@ -105,7 +112,7 @@ def read_lexicon(wordnet: Path, colour_names: Path) -> Lexicon:
             colours[word] = said.get(word) or colour  # type: ignore[assignment]
         elif colour:
             things[word] = said.get(word, colour)
-        of_shapes = in_file[:_COMMON]
+        of_shapes = [] if word in absent else in_file[:_COMMON]
         # A spindle is a shaft, and a shaft is a rod.
         kinds_of = [nouns[key] for sense in of_shapes for key in sense.kinds if key in nouns]
         for some in (of_shapes, kinds_of):
@@ -113,10 +120,15 @@ def read_lexicon(wordnet: Path, colour_names: Path) -> Lexicon:
                 shapes[word] = shape
                 break
     plain_nouns = {*shape_words, *single_words('zones')}
+    # What stands before one of these is no noun itself, as in melon round thing.
+    around = _JOINING.union(*map(words_under, _AROUND))
+    parts = {*words_under('sizes').union(*(words_under('shapes', s) for s in SHAPES))} - around
     # A beach ball is a ball of any colour.
     compounds = {key.replace('_', ' ') for key in noun_index if key.count('_') == 1}
     kinds = {c for c in compounds if c.split()[0] in things and c.split()[1] in plain_nouns}
-    return Lexicon(colours, things, shapes, tuple(sorted(plain_nouns)), tuple(sorted(kinds)))
+    return Lexicon(
+        colours, things, shapes, tuple(sorted(plain_nouns | parts)), tuple(sorted(kinds))
+    )
 
 
 def _colour(
