@@ -47,7 +47,8 @@ def lists(node=None, path=()):
 
 
 def texts_of(node, split):
-    return {text for rule in node[split] for text in every_text(rule)}
+    rare = node.get('rare', []) if split == 'train' else []
+    return {text for rule in (*node[split], *rare) for text in every_text(rule)}
 
 
 def words_of(texts):

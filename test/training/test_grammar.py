@@ -247,7 +247,7 @@ def test_more_words_are_said_as_well():
 
 
 def test_an_unknown_split_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match='train, validation, test'):
+    with pytest.raises(ValueError, match='train, common, rare, validation, test'):
         rules('zones', split='exam')
-    with pytest.raises(ValueError, match='train, validation, test'):
+    with pytest.raises(ValueError, match='train, common, rare, validation, test'):
         sentence(PUT, np.random.default_rng(0), patterns='exam')

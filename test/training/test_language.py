@@ -13,8 +13,11 @@ from vla_ros.sim.tasks import KINDS
 from vla_ros.training.grammar import (
     ANY,
     any_sentence,
+    COMMON,
     language,
     OTHER,
+    RARE,
+    rules,
     single_words,
     SPLITS,
     vocabulary,
@@ -108,9 +111,18 @@ def test_every_command_names_what_it_needs():
 
 
 def test_the_vocabulary_is_every_word_of_training_and_no_other():
-    assert vocabulary() == {word for _, node in lists() for word in words_of(node['train'])}
+    said = {word for _, node in lists() for word in words_of(texts_of(node, 'train'))}
+    assert vocabulary() == said
     assert {'cube', 'scarlet', 'push', 'please', 'weather'} <= vocabulary()
     assert vocabulary() & {'crimson', 'brick', 'snatch', 'nonsense'} == set()
+
+
+def test_training_says_what_is_rare_as_well():
+    assert {'scarlet', 'oxblood', 'pillar'} <= vocabulary()
+    assert {'scarlet', 'push'} <= vocabulary(COMMON) < vocabulary()
+    assert 'oxblood' in vocabulary(RARE) - vocabulary(COMMON)
+    assert rules('colours', 'red', split=RARE) == tuple(language()['colours']['red']['rare'])
+    assert rules('sizes', split=RARE) == rules('sizes', split=COMMON)  # has none that are rare
 
 
 def test_each_split_has_a_vocabulary_of_its_own():

@@ -14,11 +14,12 @@ import numpy as np
 from vla_ros.evaluation.disturbances import DISTURBANCES
 from vla_ros.sim.scene import COLOURS, HELD_OUT_PAIRS, OBJECT_NAMES, sample_scene, SceneSpec
 from vla_ros.sim.tasks import KINDS, possible_tasks, Task
-from vla_ros.training.grammar import sentence, unrelated
+from vla_ros.training.grammar import COMMON, RARE, sentence, unrelated
 
 #: Each split and what is new in it.
 SPLITS = {
     'known': 'phrasings as in training, new scenes',
+    'rare': 'words that few people say and training seldom, known sentence patterns',
     'patterns': 'sentence patterns never trained on, known words',
     'words': 'words never trained on, known sentence patterns',
     'both': 'sentence patterns and words never trained on',
@@ -32,11 +33,12 @@ COMMANDS = 'commands'
 
 #: Where the sentence patterns and the words of a split are from, in the grammar.
 _PHRASINGS = {
-    'patterns': ('test', 'train'),
+    'rare': ('train', RARE),
+    'patterns': ('test', COMMON),
     'words': ('train', 'test'),
     'both': ('test', 'test'),
 }
-KNOWN = ('train', 'train')
+KNOWN = ('train', COMMON)
 _SILENCE = ('', '   ', '...', '?', '\u200b', 'stop', 'Stop!', 'please wait')
 
 

@@ -3,7 +3,8 @@ A compositional grammar of commands: what people say, and what they mean by it.
 
 The rules are in ``language.yaml``. Sentence patterns and words are split into train, validation
 and test, each drawn apart: known patterns with new words, new patterns with known words, or both
-new. Known phrasing means: both of train. Validation chooses settings; test is only ever measured.
+new. Known phrasing means: both of train, and words that are common there. Validation chooses
+settings; test is only ever measured.
 """
 
 from __future__ import annotations
@@ -24,6 +25,16 @@ from vla_ros.sim.scene import COLOURS, OBJECT_NAMES, SHAPES, split_name
 from vla_ros.sim.tasks import KINDS, Task
 
 SPLITS = ('train', 'validation', 'test')
+#: Parts of train: what people say, and words that few of them do.
+COMMON, RARE = 'common', 'rare'
+#: The lists of ``language.yaml`` that each of these draws from.
+_LISTS = {
+    'train': ('train', RARE),
+    COMMON: ('train',),
+    RARE: (RARE,),
+    'validation': ('validation',),
+    'test': ('test',),
+}
 
 #: A word that leaves the colour or shape open, and one for what no scene can hold.
 ANY, OTHER = 'any', 'other'
@@ -70,13 +81,18 @@ def language() -> Mapping[str, Any]:
 
 
 def rules(*keys: str, split: str) -> tuple[str, ...]:
-    """Return the rules under ``keys`` of one split; raises ValueError for an unknown split."""
-    if split not in SPLITS:
-        raise ValueError(f'unknown split {split!r}; valid: {", ".join(SPLITS)}')
+    """
+    Return the rules under ``keys`` of one split, the common ones where there are no rare ones.
+
+    Raises ValueError for an unknown split.
+    """
+    if split not in _LISTS:
+        raise ValueError(f'unknown split {split!r}; valid: {", ".join(_LISTS)}')
     node = language()
     for key in keys:
         node = node[key]
-    return tuple(node[split])
+    found = [rule for part in _LISTS[split] for rule in node.get(part, ())]
+    return tuple(found or node['train'])
 
 
 def vocabulary(split: str = 'train') -> frozenset[str]:
@@ -102,7 +118,8 @@ def _words(node: Any, split: str) -> set[str]:
         return set(re.findall('[a-z]+', re.sub(r'{.*?}', ' ', node)))
     below = node
     if isinstance(node, Mapping):
-        below = [value for key, value in node.items() if key == split or key not in SPLITS]
+        read = _LISTS[split]
+        below = [node[key] for key in node if key in read or key not in (*SPLITS, RARE)]
     return {word for item in below for word in _words(item, split)}
 
 
