@@ -1,19 +1,16 @@
 """The network of the default training before any step, as a policy file."""
 
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from vla_ros.models.export import export_policy
+from vla_ros.models.export import export_policy, fields_of
 from vla_ros.models.registry import build_policy
 from vla_ros.paths import shipped_policy_path
-from vla_ros.pipeline.manifest import PolicyManifest, read_manifest
+from vla_ros.pipeline.manifest import read_manifest
 from vla_ros.training.config import load_config, TrainConfig
 from vla_ros.training.run import policy_spec
-
-#: What the writer of a file knows of it.
-_OF_THE_FILE = {'format_version', 'sha256', 'size_bytes', 'backend'}
 
 
 def write_fresh_policy(path: Path, config: TrainConfig | None = None) -> Path:
@@ -22,9 +19,7 @@ def write_fresh_policy(path: Path, config: TrainConfig | None = None) -> Path:
     config, manifest = config or load_config(), read_manifest(shipped_policy_path())
     spec = policy_spec(config, manifest.text_width)
     network = build_policy(config.policy, spec, config.options)
-    kept = {f.name for f in fields(PolicyManifest)} - _OF_THE_FILE
     traits = network.traits()
-    described = {name: getattr(manifest, name) for name in kept}
-    described |= {'grid': traits.grid, 'attention': traits.attention}
-    export_policy(network, described, path)
+    described = replace(manifest, grid=traits.grid, attention=traits.attention)
+    export_policy(network, fields_of(described), path)
     return path

@@ -3,8 +3,16 @@ import pytest
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import angle_between, Pose
-from vla_ros.sim.environment import CONTROL_DT_S, GRIPPER_DOWN, TabletopEnv
+from vla_ros.pipeline.motion import Limits, MotionLimiter
+from vla_ros.sim.environment import (
+    CONTROL_DT_S,
+    GRIPPER_DOWN,
+    TabletopEnv,
+    WORKSPACE_MAX,
+    WORKSPACE_MIN,
+)
 from vla_ros.sim.expert import gripper_down
+from vla_ros.sim.scene import Look, ObjectSpec, SceneSpec, ZoneSpec
 
 
 def drive(env: TabletopEnv, target: Pose, gripper: float, ticks: int) -> None:
@@ -63,3 +71,23 @@ def test_an_unknown_object_is_a_key_error_that_names_those_present():
 def test_an_unknown_renderer_is_refused():
     with pytest.raises(ConfigurationError, match='rays'):
         TabletopEnv(32, renderer='vulkan')
+
+
+def test_a_closed_gripper_on_top_of_an_object_does_not_hold_it():
+    objects = (
+        ObjectSpec('red', 'block', 0.45, 0.0, 0.0),
+        ObjectSpec('blue', 'ball', 0.35, -0.2, 0.0),
+    )
+    zones = ZoneSpec('green', 0.45, -0.2), ZoneSpec('purple', 0.32, 0.2)
+    scene = SceneSpec(objects, zones, (0.45, 0.0, 0.12), Look())
+    held = []
+    for on_the_way_down in (1.0, 0.0):
+        env = TabletopEnv(32)
+        env.reset(scene=scene)
+        limiter = MotionLimiter(Limits(WORKSPACE_MIN, WORKSPACE_MAX), env.end_effector)
+        low = Pose.of((0.45, 0.0, 0.022), GRIPPER_DOWN)
+        for gripper in (on_the_way_down, 1.0):
+            for _ in range(100):
+                env.step(limiter.step(low, CONTROL_DT_S), gripper)
+        held.append(env.is_held('red block'))
+    assert held == [False, True]

@@ -8,7 +8,7 @@ written so that a reader sees the old pair of files or the new one is refused by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 import hashlib
 import io
 import os
@@ -34,6 +34,8 @@ from vla_ros.pipeline.manifest import (
 
 #: Scripted and eager results may differ by so much, times their largest value if above 1.
 PARITY = 1e-5
+#: Of a manifest, what the writer of the file finds out.
+_OF_THE_FILE = ('format_version', 'sha256', 'size_bytes', 'backend')
 
 
 def export_policy(
@@ -42,7 +44,7 @@ def export_policy(
     """
     Write a policy and its manifest; return the manifest.
 
-    ``manifest_fields`` are those of PolicyManifest but format_version, sha256 and size_bytes.
+    ``manifest_fields`` are those that ``fields_of`` returns.
     Raises ConfigurationError if the fields are wrong, or the module cannot be scripted, does not
     keep the contract, or computes something else when scripted.
     """
@@ -65,6 +67,12 @@ def export_policy(
     write_atomically(path, data)
     write_atomically(manifest_path(path), to_json(manifest).encode())
     return manifest
+
+
+def fields_of(manifest: PolicyManifest) -> dict[str, Any]:
+    """Return what ``export_policy`` is given to write a file with this manifest."""
+    kept = (f.name for f in fields(manifest) if f.name not in _OF_THE_FILE)
+    return {name: getattr(manifest, name) for name in kept}
 
 
 def write_metrics(path: str | Path, metrics: Mapping[str, float]) -> PolicyManifest:

@@ -25,6 +25,9 @@ _SUBSTEPS = round(CONTROL_DT_S / TIMESTEP_S)
 #: The gripper pointing straight down with its fingers opening along y.
 GRIPPER_DOWN = (1.0, 0.0, 0.0, 0.0)
 
+#: Fingers that are closed further than this hold nothing; an object stops them half way.
+_EMPTY_CLOSING = 0.9
+
 #: The box that the gripper may use, in the base frame: lower and upper corner, m.
 WORKSPACE_MIN = (0.18, -0.38, 0.010)
 WORKSPACE_MAX = (0.70, 0.38, 0.45)
@@ -127,7 +130,9 @@ class TabletopEnv:
         return self._geoms[name]
 
     def is_held(self, name: str) -> bool:
-        """Say whether both fingers touch the object."""
+        """Say whether both fingers touch the object, and do not just stand on it, closed."""
+        if self.gripper_closing > _EMPTY_CLOSING:
+            return False
         # All contacts at once: iterating over them builds a Python object each.
         pairs = self._data.contact.geom[: self._data.ncon].tolist()
         geom = self.object_geom(name)

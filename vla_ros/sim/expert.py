@@ -28,6 +28,9 @@ RETREAT_M = 0.11
 
 _BEHIND_M = OBJECT_RADIUS_M + 0.032  # from the object's centre to the gripper that pushes it
 _PUSHED_M = 0.048  # so near to the middle of the zone is in it
+_ROOM_M = 0.042  # from the gripper that pushes to the centre of anything else
+#: Where something else stands behind the object, it is pushed from as little aside as needed.
+_ASIDE_RAD = (0.0, 0.35, -0.35, 0.7, -0.7, 1.05, -1.05)
 _OPEN, _CLOSED = 0.0, 1.0
 
 
@@ -168,12 +171,26 @@ def _push(env: TabletopEnv, task: Task) -> Waypoint:
     done = distance < _PUSHED_M and succeeded(env, task)
     if distance < 0.035:
         return Waypoint(np.array([p[0], p[1], RETREAT_M]), 0.0, _CLOSED, done)
-    along = (goal - place) / distance
+    along = _free_direction(env, task.object, (goal - place) / distance)
     offset = p[:2] - place
     ahead = float(offset @ along)
     aside = float(abs(offset @ np.array([-along[1], along[0]])))
     gripper = _CLOSED if _clear_of_objects(env) else _OPEN
     if ahead < -0.02 and ahead > -_BEHIND_M - 0.03 and aside < 0.012 and p[2] < PUSH_M + 0.02:
-        return Waypoint(np.append(goal - along * 0.030, PUSH_M), 0.0, _CLOSED, done)
+        end = place + along * (along @ (goal - place) - 0.030)
+        return Waypoint(np.append(end, PUSH_M), 0.0, _CLOSED, done)
     position, _ = _above(env, place - along * _BEHIND_M, PUSH_M, HOVER_M)
     return Waypoint(position, 0.0, gripper, done)
+
+
+def _free_direction(env: TabletopEnv, name: str, along: Array) -> Array:
+    """Return the direction (2,) nearest to ``along`` to push from where nothing else stands."""
+    place = env.object_position(name)[:2]
+    others = [env.object_position(o.name)[:2] for o in env.scene.objects if o.name != name]
+    for turn_rad in _ASIDE_RAD:
+        c, s = np.cos(turn_rad), np.sin(turn_rad)
+        turned = np.array([c * along[0] - s * along[1], s * along[0] + c * along[1]])
+        behind = place - turned * _BEHIND_M
+        if all(np.hypot(*(other - behind)) > _ROOM_M for other in others):
+            return turned
+    return along

@@ -6,7 +6,7 @@ A policy that sees apart from reading (``models/policies/keypoint.py``) gains wo
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.evaluation.curves import draw_curves
-from vla_ros.models.export import export_policy
+from vla_ros.models.export import export_policy, fields_of
 from vla_ros.models.registry import build_policy
 from vla_ros.models.text.reader import Reader
 from vla_ros.pipeline.manifest import PolicyManifest, TextEncoderPin
@@ -29,8 +29,6 @@ from vla_ros.training.run import policy_spec, revision
 from vla_ros.training.sentences import sentence_bank, SentenceBatch
 from vla_ros.training.trainer import Trainer
 
-#: Of the manifest; the export makes these.
-_OF_THE_FILE = ('format_version', 'sha256', 'size_bytes', 'backend')
 _SENTENCES_PER_RANK = 64
 
 
@@ -66,7 +64,7 @@ def teach(
     draw_curves(folder / 'log.jsonl', folder / 'curves.png')
     reader.load_state_dict(_trainer(config, folder).average.state_dict())
     taught = folder / path.name
-    export_policy(policy, _fields(manifest), taught)
+    export_policy(policy, fields_of(_taught(manifest)), taught)
     return taught
 
 
@@ -100,13 +98,12 @@ def _trainer(config: TrainConfig, folder: Path, rank: int = 0) -> Trainer:
     return trainer
 
 
-def _fields(manifest: PolicyManifest) -> dict[str, object]:
-    """Return what stays of a manifest, and what is now read."""
+def _taught(manifest: PolicyManifest) -> PolicyManifest:
+    """Return a manifest with what is now read, and nothing measured."""
     encoder = load_text_encoder()
-    now = replace(
+    return replace(
         manifest,
         text_encoder=TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS),
         training_data=f'{manifest.training_data}; words taught again at revision {revision()}',
         metrics={},
     )
-    return {f.name: getattr(now, f.name) for f in fields(now) if f.name not in _OF_THE_FILE}
