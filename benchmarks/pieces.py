@@ -51,7 +51,7 @@ def travel(topic, message, executor, is_joined, turns):
     if is_joined:
         in_process.open_for(rclpy.get_default_context())
     node, got = Node('pieces'), []
-    spinner = executors.choose(executor, [node])
+    spinner = executors.choose(executor)
     publisher = topic.publisher(node)
     topic.subscription(node, got.append)
     spinner.add_node(node)

@@ -67,12 +67,11 @@ class _Spinner:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._error: Exception | None = None
 
-    def add(self, node: Node) -> Node:
+    def add(self, node: Node) -> None:
         if not self._nodes:
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             node.create_timer(heartbeat.PERIOD_S, self._beat, clock=steady)
         self._nodes.append(node)
-        return node
 
     def give(self, executor: Executor) -> None:
         """Let all nodes be spun by ``executor``."""
@@ -83,7 +82,7 @@ class _Spinner:
     def spin(self) -> None:
         """Spin in the caller's thread; raises what a callback raises."""
         assert self._executor is not None
-        while executors.spin(self._executor):
+        while executors.spin(self._executor, self._nodes):
             self._executor = executors.replace(self._executor, self._nodes)
 
     def start(self) -> None:
@@ -175,8 +174,9 @@ def run_threads(
             for spinner in spinners:
                 ending.callback(spinner.close)
             for spinner, makers in zip(spinners, threads, strict=True):
-                nodes = [spinner.add(make()) for make in makers]
-                spinner.give(executors.choose(kind, nodes))
+                for make in makers:
+                    spinner.add(make())
+                spinner.give(executors.choose(kind))
                 if spinner is not spinners[-1]:
                     spinner.start()
             spinners[-1].spin()
