@@ -51,7 +51,7 @@ def travel(topic, message, executor, is_joined, turns):
     if is_joined:
         in_process.open_for(rclpy.get_default_context())
     node, got = Node('pieces'), []
-    spinner = executors.choose(executor)
+    spinner = executors.choose(executor)()
     publisher = topic.publisher(node)
     topic.subscription(node, got.append)
     spinner.add_node(node)
@@ -102,7 +102,7 @@ def tick(executor, turns):
                 rclpy.try_shutdown()
 
     rclpy.init()
-    node, spinner = Ticking(), executors.choose(executor)
+    node, spinner = Ticking(), executors.choose(executor)()
     spinner.add_node(node)
     with suppress(ExternalShutdownException):
         executors.spin(spinner, [node])

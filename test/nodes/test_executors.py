@@ -78,14 +78,14 @@ def node(graph):
 
 @pytest.mark.parametrize('name', [AUTO, EVENTS])
 def test_an_executor_that_runs_timers_and_tasks_is_taken(node, name):
-    assert type(choose(name, Sound)) is Sound
+    assert choose(name, Sound) is Sound
 
 
 @pytest.mark.parametrize('name', [AUTO, EVENTS])
 @pytest.mark.parametrize('broken', [Idle, Broken, Greedy])
 def test_one_that_fails_its_trial_is_replaced(node, name, broken, monkeypatch):
     monkeypatch.setattr(executors, '_TRIAL_S', 0.05)
-    assert type(choose(name, broken)) is SingleThreadedExecutor
+    assert type(choose(name, broken)()) is SingleThreadedExecutor
 
 
 @pytest.mark.parametrize(('name', 'warnings'), [(AUTO, 0), (EVENTS, 1)])
@@ -99,7 +99,7 @@ def test_the_gate_keeps_time():
 
 
 def test_nothing_is_tried_that_is_not_asked_for(node):
-    assert type(choose(SINGLE, Broken)) is SingleThreadedExecutor
+    assert type(choose(SINGLE, Broken)()) is SingleThreadedExecutor
 
 
 @pytest.mark.parametrize('environ', [{}, {VARIABLE: ''}, {VARIABLE: 'auto'}])
@@ -119,7 +119,7 @@ def test_the_trial_leaves_no_node_behind(graph, node):
 
 @pytest.mark.parametrize('name', CHOICES)
 def test_what_is_chosen_spins_until_the_context_ends(node, name):
-    executor = choose(name)
+    executor = choose(name)()
     ticks = []
 
     def tick():
@@ -138,7 +138,7 @@ def test_what_is_chosen_spins_until_the_context_ends(node, name):
 @pytest.fixture
 def events(node):
     """The node with an executor of events."""
-    executor = choose(EVENTS)
+    executor = choose(EVENTS)()
     if isinstance(executor, SingleThreadedExecutor):
         pytest.skip('no events executor here')
     executor.add_node(node)

@@ -75,6 +75,14 @@ class Flooded(Probe):
         for _ in range(2):
             executor.create_task(self.breed, executor)
 """
+TELL_ORDER = """
+from vla_ros.nodes import executors
+executors._fault_of = lambda make: print('tried', flush=True) or ''
+class Probe(Node):
+    def __init__(self):
+        super().__init__('probe')
+        print('made', flush=True)
+"""
 BUG = """
 class Probe(Node):
     def __init__(self):
@@ -188,6 +196,16 @@ def test_nodes_tick_in_each_thread_with_the_executor_that_is_asked_for(variables
     process.terminate()
     process.communicate(timeout=20)
     assert told == {f'Probe {executor}\n', f'Other {executor}\n'}
+
+
+def test_executors_are_tried_once_and_before_anybody_waits_for_a_node():
+    code = RUN_TWO.format(body=TELL_ORDER, threads='[[Probe], [Quiet]]')
+    process = start('-c', code)
+    told = [process.stdout.readline() for _ in range(2)]
+    process.terminate()
+    output, _ = process.communicate(timeout=20)
+    assert told == ['tried\n', 'made\n']
+    assert output == ''
 
 
 def test_after_a_flood_the_node_ticks_on_in_the_usual_executor():

@@ -67,26 +67,25 @@ def asked_for(environ: Mapping[str, str]) -> str:
     return name
 
 
-def choose(name: str, make_events: Callable[[], Executor] | None = None) -> Executor:
+def choose(name: str, make_events: Callable[[], Executor] | None = None) -> Callable[[], Executor]:
     """
-    Return an executor for nodes that take turns in one thread; their context is open.
+    Return what makes an executor for nodes that take turns in one thread; the context is open.
 
     ``name`` is one of ``CHOICES``. ``make_events`` makes an executor of events, None is what this
     ROS 2 has; if it fails its trial, the usual executor is returned, and who asked for that of
-    events is told. Raises ExternalShutdownException if the context ends meanwhile.
+    events is told. What is returned raises ExternalShutdownException once the context has ended.
     """
     if name == SINGLE:
-        return _usual()
+        return _usual
     why, make = 'this ROS 2 has none', make_events or _events_executor()
     if make is not None:
         why = _fault_of(make)
         if not why:
-            return make()
-    usual = _usual()
+            return make
     if name == EVENTS:
         text = f'no events executor ({why}): the single-threaded one spins'
         get_logger('executors').warning(text)
-    return usual
+    return _usual
 
 
 def spin(executor: Executor, nodes: Iterable[Node]) -> bool:

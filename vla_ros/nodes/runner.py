@@ -169,14 +169,15 @@ def run_threads(
     with ExitStack() as ending:
         ending.callback(rclpy.try_shutdown)
         try:
-            kind = executors.asked_for(os.environ)
+            # Tried before nodes are made: from then on others wait for their answers.
+            make_executor = executors.choose(executors.asked_for(os.environ))
             spinners = [_Spinner(pulse.of(i)) for i in range(len(threads))]
             for spinner in spinners:
                 ending.callback(spinner.close)
             for spinner, makers in zip(spinners, threads, strict=True):
                 for make in makers:
                     spinner.add(make())
-                spinner.give(executors.choose(kind))
+                spinner.give(make_executor())
                 if spinner is not spinners[-1]:
                     spinner.start()
             spinners[-1].spin()
