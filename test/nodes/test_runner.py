@@ -75,6 +75,14 @@ class Flooded(Probe):
         for _ in range(2):
             executor.create_task(self.breed, executor)
 """
+TELLS_WHAT_LOGS_KNOW = """
+import inspect
+class Probe(Node):
+    def __init__(self):
+        super().__init__('probe')
+        known = set(inspect.modulesbyfile.values())
+        print({'rclpy.node', 'vla_ros.nodes.runner'} <= known, flush=True)
+"""
 TELL_ORDER = """
 from vla_ros.nodes import executors
 executors._fault_of = lambda make: print('tried', flush=True) or ''
@@ -196,6 +204,13 @@ def test_nodes_tick_in_each_thread_with_the_executor_that_is_asked_for(variables
     process.terminate()
     process.communicate(timeout=20)
     assert told == {f'Probe {executor}\n', f'Other {executor}\n'}
+
+
+def test_a_first_line_of_the_log_looks_at_no_module():
+    process = probe(TELLS_WHAT_LOGS_KNOW)
+    assert process.stdout.readline() == 'True\n'
+    process.terminate()
+    process.communicate(timeout=20)
 
 
 def test_executors_are_tried_once_and_before_anybody_waits_for_a_node():

@@ -31,12 +31,12 @@ AUTO, SINGLE, EVENTS = CHOICES = ('auto', 'single', 'events')
 
 #: How long a call of ``spin_once`` waits; a context that ends wakes it.
 _WAIT_S = 0.25
-#: The trial: so many ticks and one task, in so long on a machine that is busy with other things.
+#: The trial: so many ticks and two tasks, in so long on a machine that is busy with other things.
 _TICKS, _PERIOD_S, _TRIAL_S = 3, 0.01, 2.0
 
 
 class _Patience(NamedTuple):
-    """When a queue is a flood: ``many`` are in it and not worked off in ``flood_s``."""
+    """When a queue is a flood: it has ``many`` events that are not worked off in ``flood_s``."""
 
     look_after: int
     many: int
@@ -114,7 +114,7 @@ def replace(executor: Executor, nodes: Iterable[Node]) -> Executor:
     """
     End an executor, with what waits in it, and return the usual one with its ``nodes``.
 
-    Raises as ``choose``.
+    Raises ExternalShutdownException if the context has ended.
     """
     usual = _usual()
     get_logger('executors').warning(
