@@ -21,7 +21,7 @@ from vla_ros.bench.rounds import ratio
 from vla_ros.bringup import environment
 
 VGA, MODEL_PX = (480, 640, 3), 96
-WARM_UP_TURNS, WAIT_S = 30, 0.1
+WARM_UP_TURNS, WAIT_S, TICK_S = 30, 0.1, 0.01
 #: What has not come by then never comes.
 LOST_S = 1.0
 
@@ -51,7 +51,7 @@ def travel(topic, message, executor, is_joined, turns):
     if is_joined:
         in_process.open_for(rclpy.get_default_context())
     node, got = Node('pieces'), []
-    spinner = executors.choose(executor, [node])
+    spinner = executors.choose(executor)()
     publisher = topic.publisher(node)
     topic.subscription(node, got.append)
     spinner.add_node(node)
@@ -72,6 +72,41 @@ def pose(executor, turns):
     from vla_ros.nodes import wiring
 
     return travel(wiring.ROBOT_POSE, PoseStamped, executor, False, turns)
+
+
+def tick(executor, turns):
+    """Send a pose in every tick of a node that keeps time, and receive it."""
+    from contextlib import suppress
+
+    from geometry_msgs.msg import PoseStamped
+    import rclpy
+    from rclpy.clock import Clock, ClockType
+    from rclpy.executors import ExternalShutdownException
+    from rclpy.node import Node
+
+    from vla_ros.nodes import executors, wiring
+
+    class Ticking(Node, executors.KeepsTime):
+        def __init__(self):
+            super().__init__('pieces')
+            self._publisher = wiring.ROBOT_POSE.publisher(self)
+            wiring.ROBOT_POSE.subscription(self, lambda message: None)
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self.ticker = self.create_timer(TICK_S, self._tick, clock=steady)
+            self.cpu_s = []
+
+        def _tick(self):
+            self._publisher.publish(PoseStamped())
+            self.cpu_s.append(time.process_time())
+            if len(self.cpu_s) > WARM_UP_TURNS + turns:
+                rclpy.try_shutdown()
+
+    rclpy.init()
+    node, spinner = Ticking(), executors.choose(executor)()
+    spinner.add_node(node)
+    with suppress(ExternalShutdownException):
+        executors.spin(spinner, [node])
+    return (node.cpu_s[-1] - node.cpu_s[WARM_UP_TURNS]) * 1e3 / turns
 
 
 def image(keeps_memory, turns):
@@ -137,6 +172,10 @@ PIECES = {
         partial(pose, 'single'),
         partial(pose, 'events'),
     ),
+    'a tick, and a pose sent and received: executor, single-threaded / events': (
+        partial(tick, 'single'),
+        partial(tick, 'events'),
+    ),
     'a 640x480 image, sent and received: freed memory returned / kept': (
         partial(image, False),
         partial(image, True),
@@ -176,13 +215,13 @@ def main():
         name, moment = args.one
         say(str(PIECES[name][moments.index(moment)](args.turns)))
         return
-    say(f'{"CPU ms a turn":<66}  before   after  after / before')
+    say(f'{"CPU ms a turn":<74}  before   after  after / before')
     for name in PIECES:
         rounds = []
         for _ in range(args.rounds):
             rounds.append({moment: one(name, moment, args.turns) for moment in moments})
         before, after = (float(np.median([r[moment] for r in rounds])) for moment in moments)
-        say(f'{name:<66} {before:>7.3f} {after:>7.3f}  {ratio(rounds, "after", "before")}')
+        say(f'{name:<74} {before:>7.3f} {after:>7.3f}  {ratio(rounds, "after", "before")}')
 
 
 if __name__ == '__main__':

@@ -55,17 +55,41 @@ class Probe(Node):
         raise ConfigurationError(os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'])
 """
 TELL_EXECUTORS = """
+from rclpy.clock import Clock, ClockType
 from vla_ros.nodes.executors import KeepsTime
-class Telling(Node):
+class Probe(Node, KeepsTime):
     def __init__(self):
         super().__init__('told', namespace=type(self).__name__)
-        self.create_timer(0.1, self.tell)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.ticker = self.create_timer(0.1, self.tell, clock=steady)
     def tell(self):
         print(type(self).__name__, type(self.executor).__name__, flush=True)
-class Probe(Telling, KeepsTime):
+class Other(Probe):
     pass
-class Other(Telling):
-    pass
+class Flooded(Probe):
+    def __init__(self):
+        super().__init__()
+        self.create_timer(0.0, self.breed)
+    def breed(self, executor=None):
+        executor = executor or self.executor
+        for _ in range(2):
+            executor.create_task(self.breed, executor)
+"""
+TELLS_WHAT_LOGS_KNOW = """
+import inspect
+class Probe(Node):
+    def __init__(self):
+        super().__init__('probe')
+        known = set(inspect.modulesbyfile.values())
+        print({'rclpy.node', 'vla_ros.nodes.runner'} <= known, flush=True)
+"""
+TELL_ORDER = """
+from vla_ros.nodes import executors
+executors._fault_of = lambda make: print('tried', flush=True) or ''
+class Probe(Node):
+    def __init__(self):
+        super().__init__('probe')
+        print('made', flush=True)
 """
 BUG = """
 class Probe(Node):
@@ -169,17 +193,47 @@ def test_an_executor_that_there_is_not_is_refused():
 
 
 @pytest.mark.parametrize(
-    ('variables', 'others'),
+    ('variables', 'executor'),
     [({}, 'EventsExecutor'), ({'VLA_ROS_EXECUTOR': 'single'}, 'SingleThreadedExecutor')],
 )
-def test_each_thread_has_the_executor_that_its_nodes_need(variables, others):
+def test_nodes_tick_in_each_thread_with_the_executor_that_is_asked_for(variables, executor):
     pytest.importorskip('rclpy.experimental')
     code = RUN_TWO.format(body=TELL_EXECUTORS, threads='[[Probe], [Other]]')
     process = start('-c', code, **variables)
     told = {process.stdout.readline() for _ in range(6)}
     process.terminate()
     process.communicate(timeout=20)
-    assert told == {'Probe SingleThreadedExecutor\n', f'Other {others}\n'}
+    assert told == {f'Probe {executor}\n', f'Other {executor}\n'}
+
+
+def test_a_first_line_of_the_log_looks_at_no_module():
+    process = probe(TELLS_WHAT_LOGS_KNOW)
+    assert process.stdout.readline() == 'True\n'
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+def test_executors_are_tried_once_and_before_anybody_waits_for_a_node():
+    code = RUN_TWO.format(body=TELL_ORDER, threads='[[Probe], [Quiet]]')
+    process = start('-c', code)
+    told = [process.stdout.readline() for _ in range(2)]
+    process.terminate()
+    output, _ = process.communicate(timeout=20)
+    assert told == ['tried\n', 'made\n']
+    assert output == ''
+
+
+def test_after_a_flood_the_node_ticks_on_in_the_usual_executor():
+    pytest.importorskip('rclpy.experimental')
+    code = RUN_TWO.format(body=TELL_EXECUTORS, threads='[[Flooded]]')
+    process = start('-c', code, VLA_ROS_EXECUTOR='events')
+    lines = iter(process.stdout.readline, '')
+    assert any('flooded with messages' in line for line in lines)
+    told = [next(lines) for _ in range(3)]
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert told == ['Flooded SingleThreadedExecutor\n'] * 3
 
 
 @pytest.mark.parametrize('threads', ['[[Probe], [Quiet]]', '[[Quiet], [Probe]]'])

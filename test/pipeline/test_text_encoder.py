@@ -12,7 +12,7 @@ from vla_ros import paths
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline import text_encoder
 from vla_ros.pipeline.lexicon import NO_LEXICON
-from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
+from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS, TorchTextEncoder
 
 REFERENCE = np.load(Path(__file__).parents[1] / 'models' / 'minilm_reference.npz')
 SENTENCES = REFERENCE['sentences'].tolist()
@@ -167,6 +167,18 @@ def test_full_disk_is_told_and_nothing_half_written_is_left(tmp_path, monkeypatc
     with pytest.raises(ConfigurationError, match='No space left on device.*free space'):
         load_text_encoder(str(tmp_path))
     assert [f.name for f in tmp_path.rglob('*') if f.is_file()] == ['lock']
+
+
+def test_none_is_longer_than_what_was_encoded_at_the_start(made, monkeypatch):
+    encode, tokens = TorchTextEncoder.encode, []
+
+    def noting(self, text):
+        tokens.append(len(features := encode(self, text)))
+        return features
+
+    monkeypatch.setattr(TorchTextEncoder, 'encode', noting)
+    load_text_encoder(str(made))
+    assert max(tokens) == MAX_TOKENS
 
 
 def test_threads_are_those_asked_for(cache):

@@ -88,7 +88,7 @@ class PoseNode(Node, KeepsTime):
         wiring.CANCEL.serve(self, self._on_cancel)
         wiring.ENABLE.serve(self, self._on_enable)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0 / self._limits.rate_hz, self._tick, clock=steady)
+        self.ticker = self.create_timer(1.0 / self._limits.rate_hz, self._tick, clock=steady)
         self.create_timer(STATUS_PERIOD_S, self._publish_status, clock=steady)
         report_health(self, self._report.health)
 

@@ -119,8 +119,9 @@ def _load(path: Path, num_threads: int) -> TorchTextEncoder:
     lexicon = read_lexicon_file(paths.lexicon_path())
     tokenizer = Tokenizer.from_str(data.decode('utf-8'))
     encoder = TorchTextEncoder(manifest, module, tokenizer, lexicon)
-    for _ in range(WARM_UP_CALLS):
-        encoder.encode('warm up')
+    # The last as long as any command: one longer than all before takes new memory.
+    for text in (*['warm up'] * WARM_UP_CALLS, 'warm up ' * MAX_TOKENS):
+        encoder.encode(text)
     return encoder
 
 
