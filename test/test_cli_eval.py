@@ -14,7 +14,7 @@ from vla_ros.pipeline.manifest import manifest_path, read_manifest
 @pytest.mark.parametrize(
     ('argv', 'reason'),
     [
-        (['--split', 'hard'], "no split 'hard'; there are: known, patterns,"),
+        (['--split', 'hard'], "no split 'hard'; there are: known, rare, patterns,"),
         (['--episodes', '0'], '--episodes must be at least 1'),
         (['--split', 'all', '--through', 'ros'], 'disturbed cannot go through ros'),
         (['--commands', '/nowhere.jsonl'], '/nowhere.jsonl: cannot be read'),

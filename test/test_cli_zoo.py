@@ -22,7 +22,7 @@ trainer: {steps: 2, warmup_steps: 1, log_every: 1, save_every: 2}
     ('argv', 'reason'),
     [
         (['--policies', 'late,best'], "no policy 'best'; there are: bidirectional,"),
-        (['--splits', 'hard'], "no split 'hard'; there are: known, patterns,"),
+        (['--splits', 'hard'], "no split 'hard'; there are: known, rare, patterns,"),
         (['--episodes', '0'], '--episodes is 0; valid: 1 and more'),
         (['--steps', '0'], '--steps is 0; valid: 1 and more'),
         (['--data', '/nowhere'], '/nowhere has no demonstrations: give a finished run'),

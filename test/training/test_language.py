@@ -142,6 +142,10 @@ def test_single_words_stand_alone():
     words = single_words('shapes', 'block')
     assert {'block', 'cube', 'box'} <= words
     assert words & {'toy', 'dice', 'thing', 'shaped', 'brick'} == set()
+    # Of '(toy (car|train)|paper clip)' none, and the first ones of later lines.
+    absent = single_words('shapes', OTHER)
+    assert {'helicopter', 'tetrahedron'} <= absent
+    assert not absent & {'toy', 'paper'}
     assert words <= texts_of(language()['shapes']['block'], 'train')
 
 

@@ -131,7 +131,8 @@ def single_words(*keys: str, ending: str = '') -> frozenset[str]:
     """
     bare = (rule.removesuffix(ending) for rule in rules(*keys, split='train'))
     options = (re.split(r'[()|]', rule) for rule in bare if ') ' not in rule)
-    words = (word.strip() for some in options for word in some)
+    # A rule of several lines has spaces before a word; one after it joins it to the next.
+    words = (word.lstrip() for some in options for word in some)
     return frozenset(word for word in words if word.isalpha())
 
 
