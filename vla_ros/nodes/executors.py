@@ -29,7 +29,7 @@ from vla_ros.errors import ConfigurationError
 VARIABLE = 'VLA_ROS_EXECUTOR'
 AUTO, SINGLE, EVENTS = CHOICES = ('auto', 'single', 'events')
 
-#: How long a call of ``spin_once`` waits; a context that ends wakes it.
+#: How long a call of ``spin_once`` waits.
 _WAIT_S = 0.25
 #: The trial: so many ticks and two tasks, in so long on a machine that is busy with other things.
 _TICKS, _PERIOD_S, _TRIAL_S = 3, 0.01, 2.0
@@ -88,18 +88,22 @@ def choose(name: str, make_events: Callable[[], Executor] | None = None) -> Call
     return _usual
 
 
-def spin(executor: Executor, nodes: Iterable[Node]) -> bool:
+def spin(
+    executor: Executor, nodes: Iterable[Node], goes_on: Callable[[], bool] = rclpy.ok
+) -> bool:
     """
-    Spin the ``nodes`` of an executor until the context ends; raises what a callback raises.
+    Spin the ``nodes`` of an executor as long as ``goes_on``; raises what a callback raises.
 
-    Returns whether it ended early, in a flood: then ``replace`` the executor and spin again.
+    That is asked between callbacks, four times a second at least. Returns whether it ended early,
+    in a flood: then ``replace`` the executor and spin again.
     """
     if isinstance(executor, SingleThreadedExecutor):
-        executor.spin()
+        while goes_on():
+            executor.spin_once(timeout_sec=_WAIT_S)
         return False
     ticks = [_Tick(node.ticker) for node in nodes if isinstance(node, KeepsTime)]
     queue = _Queue(executor, _SHORT if ticks else _USUAL)
-    while executor.context.ok() and not queue.is_flooded:
+    while goes_on() and not queue.is_flooded:
         # One event at most, so no tick waits for more than one callback.
         executor.spin_once(timeout_sec=min([_WAIT_S, *(tick.wait_s() for tick in ticks)]))
         queue.look()

@@ -19,7 +19,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.signals import uninstall_signal_handlers
+from rclpy.signals import SignalHandlerOptions
 
 from vla_ros import bringup, heartbeat
 from vla_ros.errors import ConfigurationError
@@ -32,6 +32,8 @@ _BAD_PARAMETER = (InvalidParameterTypeException, InvalidParameterValueException)
 
 #: Exit code after a user's mistake, which a restart would only repeat.
 EXIT_CONFIGURATION = 2
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def prepare_environment() -> None:
@@ -63,10 +65,36 @@ def one_line_if_missing(node: str) -> Iterator[None]:
         raise SystemExit(EXIT_CONFIGURATION) from None
 
 
+class _Ending:
+    """Whether the process is to end: between callbacks, so that none finds its context gone."""
+
+    def __init__(self) -> None:
+        self._is_asked_for = False
+
+    def ask_for(self) -> None:
+        self._is_asked_for = True  # takes no lock: a signal may come at any time
+
+    def goes_on(self) -> bool:
+        return not self._is_asked_for and rclpy.ok()
+
+    @contextmanager
+    def at_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as the wish to end in the block; from then on, ignore them."""
+        # A terminal and a launcher both send one: the second must not break into the cleaning up.
+        for each in _SIGNALS:
+            signal.signal(each, lambda *_: self.ask_for())
+        try:
+            yield
+        finally:
+            for each in _SIGNALS:
+                signal.signal(each, signal.SIG_IGN)
+
+
 class _Spinner:
     """Nodes that take turns in one thread; ``beat`` is called once a second from there."""
 
-    def __init__(self, beat: Callable[[], None]) -> None:
+    def __init__(self, ending: _Ending, beat: Callable[[], None]) -> None:
+        self._ending = ending
         self._executor: Executor | None = None
         self._nodes: list[Node] = []
         self._beat = beat
@@ -88,11 +116,11 @@ class _Spinner:
     def spin(self) -> None:
         """Spin in the caller's thread; raises what a callback raises."""
         assert self._executor is not None
-        while executors.spin(self._executor, self._nodes):
+        while executors.spin(self._executor, self._nodes, self._ending.goes_on):
             self._executor = executors.replace(self._executor, self._nodes)
 
     def start(self) -> None:
-        """Spin in a thread; what a callback raises ends the context, and ``close`` raises it."""
+        """Spin in a thread; what a callback raises ends the process, and ``close`` raises it."""
         self._thread.start()
 
     def _run(self) -> None:
@@ -101,13 +129,13 @@ class _Spinner:
         except ExternalShutdownException:
             pass
         except Exception as error:
-            self._error = error if rclpy.ok() else None
+            self._error = error
         finally:
-            rclpy.try_shutdown()
+            self._ending.ask_for()
 
     def close(self) -> None:
         if self._thread.is_alive():
-            rclpy.try_shutdown()  # the only way to end spin from outside
+            self._ending.ask_for()
             self._thread.join()
         if self._executor is not None:
             self._executor.shutdown()  # first: that of events touches what its nodes had
@@ -157,13 +185,19 @@ def run_threads(
     keep_freed_memory()
     _prepare_log()
     remove_stale_locks()  # before this process opens the ports of others
-    # rclpy shuts the context down at both signals, and spin ends. Python's own reaction, which
-    # rclpy puts back at the end, would break into the cleaning up when a signal comes twice (a
-    # terminal and a launcher both send one).
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ending = _Ending()
+    with ending.at_signals():
+        return _run_threads(name, threads, args, ending)
+
+
+def _run_threads(
+    name: str,
+    threads: Sequence[Sequence[Callable[[], Node]]],
+    args: Sequence[str] | None,
+    ending: _Ending,
+) -> int:
     try:
-        rclpy.init(args=args)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # rcl, which puts its own source lines behind the reason
         get_logger(name).fatal(
             f'{str(error).partition(", at ")[0]}; check the arguments after --ros-args, the '
@@ -173,14 +207,14 @@ def run_threads(
     if sum(map(len, threads)) > 1:
         in_process.open_for(rclpy.get_default_context())
     pulse = Pulse(len(threads))
-    with ExitStack() as ending:
-        ending.callback(rclpy.try_shutdown)
+    with ExitStack() as closing:
+        closing.callback(rclpy.try_shutdown)
         try:
             # Tried before nodes are made: from then on others wait for their answers.
             make_executor = executors.choose(executors.asked_for(os.environ))
-            spinners = [_Spinner(pulse.of(i)) for i in range(len(threads))]
+            spinners = [_Spinner(ending, pulse.of(i)) for i in range(len(threads))]
             for spinner in spinners:
-                ending.callback(spinner.close)
+                closing.callback(spinner.close)
             for spinner, makers in zip(spinners, threads, strict=True):
                 for make in makers:
                     spinner.add(make())
@@ -196,12 +230,6 @@ def run_threads(
                 raise
             get_logger(name).fatal(_missing(error))
             return EXIT_CONFIGURATION
-        except (KeyboardInterrupt, ExternalShutdownException):
+        except ExternalShutdownException:
             pass
-        except Exception:
-            # A callback that publishes after the signal finds the context gone: part of the end.
-            if rclpy.ok():
-                raise
-        finally:
-            uninstall_signal_handlers()
     return 0
