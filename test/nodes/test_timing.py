@@ -12,14 +12,19 @@ MEASURED = {'latency_p50_ms': '12.34', 'latency_p95_ms': '20', 'latency_p99_ms':
 
 
 class User:
-    namespace = '/lab'
+    def __init__(self, namespace='/lab'):
+        self.namespace = namespace
+        self._listeners = {}
 
     def watch(self, topic, on_message):
-        self.tell = on_message
+        self._listeners[topic.name] = on_message
+
+    def tell(self, message, topic='/lab/diagnostics'):
+        self._listeners[topic](message)
 
 
-def health(name, **values):
-    pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+def health(name, prefix='', **values):
+    pairs = [KeyValue(key=prefix + key, value=value) for key, value in values.items()]
     return DiagnosticArray(status=[DiagnosticStatus(name=name, values=pairs)])
 
 
@@ -27,10 +32,27 @@ def test_it_is_complete_once_both_nodes_of_the_namespace_have_told():
     user = User()
     timing = Timing(user)
     user.tell(health('/lab/pose', **MEASURED))
-    user.tell(health('/other/inference'))
+    user.tell(health('/other/inference', **MEASURED))
     assert not timing.is_complete()
-    user.tell(health('/lab/inference'))
+    user.tell(health('/lab/inference', **MEASURED))
     assert timing.is_complete()
+
+
+@pytest.mark.parametrize(
+    ('namespace', 'topic', 'node', 'robot'),
+    [
+        ('/left', '/diagnostics', '/inference', 'left.'),
+        ('/lab/left', '/lab/diagnostics', '/lab/inference', 'left.'),
+        ('/lab/left', '/diagnostics', '/inference', 'lab/left.'),
+    ],
+)
+def test_a_node_that_serves_several_robots_is_heard_for_this_one(namespace, topic, node, robot):
+    user = User(namespace)
+    timing = Timing(user)
+    user.tell(health(node, 'other.', **MEASURED), topic)
+    assert timing.values == {}
+    user.tell(health(node, robot, **MEASURED), topic)
+    assert rows(timing.values) == {'image to chunk': 'p50 12.3 ms, p95 20.0 ms, p99 31.5 ms'}
 
 
 def test_a_stage_is_told_in_percentiles():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
 
@@ -22,21 +24,39 @@ Values = Mapping[str, str]
 
 
 class Timing:
-    """Listens to the nodes of one namespace; what they told last is in ``values``, by node."""
+    """
+    Listens to the nodes of one namespace; what they told last is in ``values``, by node.
+
+    A node above that serves several robots tells of each under the robot's name.
+    """
 
     def __init__(self, user: Client) -> None:
         self.values: dict[str, Values] = {}
-        self._prefix = user.namespace.rstrip('/') + '/'
-        user.watch(wiring.DIAGNOSTICS, self._on_health)
+        for namespace, robot in _splits(user.namespace):
+            topic = replace(wiring.DIAGNOSTICS, name=f'{namespace}{wiring.DIAGNOSTICS.name}')
+            user.watch(topic, partial(self._on_health, namespace, robot))
 
-    def _on_health(self, message: DiagnosticArray) -> None:
+    def _on_health(self, namespace: str, robot: str, message: DiagnosticArray) -> None:
         for status in message.status:
-            name = status.name.removeprefix(self._prefix)
-            self.values[name] = {pair.key: pair.value for pair in status.values}
+            values = {
+                pair.key.removeprefix(robot): pair.value
+                for pair in status.values
+                if pair.key.startswith(robot)
+            }
+            if values:
+                self.values[status.name.removeprefix(namespace)] = values
 
     def is_complete(self) -> bool:
         """Return whether all that is told here has been heard."""
         return {'inference', 'pose'} <= set(self.values)
+
+
+def _splits(namespace: str) -> Iterator[tuple[str, str]]:
+    """Yield a namespace and those above it, with what each calls the values of a robot there."""
+    names = namespace.strip('/').split('/') if namespace.strip('/') else []
+    for count in range(len(names), -1, -1):
+        above, below = names[:count], names[count:]
+        yield '/'.join(['', *above, '']), f'{"/".join(below)}.' if below else ''
 
 
 def rows(values: Mapping[str, Values]) -> dict[str, str]:
