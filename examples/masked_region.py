@@ -89,16 +89,16 @@ def _measure(model: nn.Module, words: Words, new: Table, mean: Tensor) -> list[F
     read = true._replace(features=true.features.masked_fill(hidden[..., None], 0.0))
     ids, mask = words([plain_sentence(task) for task in tasks])
     guess, logits = model(read, hidden, ids, mask)
-    without, _ = model(read, hidden, ids, torch.zeros_like(mask))
-    wrong, blind, plain = (
+    other, _ = model(read, hidden, ids.roll(1, 0), mask.roll(1, 0))
+    wrong, misled, plain = (
         float(region_feature_loss(some, true.features, hidden))
-        for some in (guess, without, mean.expand_as(guess))
+        for some in (guess, other, mean.expand_as(guess))
     )
     told = float((logits[hidden].argmax(dim=-1) == named).float().mean())
     commonest = float(named.bincount().max() / len(named))
     return [
         Figure('squared error of the hidden object', wrong, plain, 'the mean object', True),
-        Figure('squared error with the command', wrong, blind, 'without the command', True),
+        Figure('squared error with the command', wrong, misled, 'that of another scene', True),
         Figure('hidden objects named', told, commonest, 'the commonest'),
     ]
 

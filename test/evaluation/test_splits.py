@@ -3,11 +3,21 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from vla_ros.evaluation.splits import build, COMMANDS, own_specs, rows, Spec, specs, SPLITS
+from vla_ros.evaluation.splits import (
+    build,
+    COMMANDS,
+    own_specs,
+    random_of,
+    rows,
+    Spec,
+    specs,
+    SPLITS,
+)
 from vla_ros.pipeline.command import is_stop
 from vla_ros.sim.environment import TabletopEnv
 from vla_ros.sim.scene import HELD_OUT_PAIRS
 from vla_ros.sim.tasks import KINDS, possible_tasks, succeeded, Task
+from vla_ros.training import collection
 
 SAID = (Task('put', 'blue ball', 'green'), 'blue ball, green zone')
 
@@ -34,6 +44,22 @@ def test_objects_never_trained_on_are_not_asked_for(split):
 def test_in_pairs_only_objects_never_trained_on_are_asked_for():
     asked = {build(spec).task.object for spec in specs('pairs', 60, 0)}
     assert asked == set(HELD_OUT_PAIRS)
+
+
+def test_no_trial_is_drawn_as_a_shard_of_training_or_a_simulation_is():
+    trials = {
+        random_of(Spec(split, row, seed)).bit_generator.seed_seq.generate_state(4).tobytes()
+        for split in SPLITS
+        for row in rows(split)
+        for seed in range(50)
+    }
+    others = {
+        random.bit_generator.seed_seq.generate_state(4).tobytes()
+        for seed in range(50)
+        for random in (collection.random_of(seed), np.random.default_rng(seed))
+    }
+    assert len(others) == 100
+    assert not trials & others
 
 
 def test_nothing_is_reached_before_it_begins():

@@ -57,6 +57,11 @@ class Spec:
     said: tuple[Task, str] | None = None
 
 
+#: Ends the seeds of all trials: no scene of training is drawn from one that ends so, and numpy
+#: takes a 0 there for nothing, (5, 0) for 5.
+_OF_TRIALS = 2
+
+
 @dataclass(frozen=True)
 class Trial:
     """A scene and a text; ``task`` is what the text means, None if nothing may move."""
@@ -96,9 +101,14 @@ def own_specs(commands: list[tuple[Task, str]], episodes: int, seed: int) -> lis
     ]
 
 
+def random_of(spec: Spec) -> np.random.Generator:
+    """Return what a trial is drawn from."""
+    return np.random.default_rng((spec.seed, rows(spec.split).index(spec.row), _OF_TRIALS))
+
+
 def build(spec: Spec) -> Trial:
     """Return the trial that ``spec`` names."""
-    rng = np.random.default_rng((spec.seed, rows(spec.split).index(spec.row)))
+    rng = random_of(spec)
     if spec.said is not None:
         task, text = spec.said
         zones = () if task.zone is None else (task.zone,)

@@ -32,6 +32,10 @@ from vla_ros.training.demonstrations import (
 ActorFactory = Callable[[DemonstrationConfig, np.random.Generator], Actor]
 
 
+#: Ends the seeds of all shards, so that no simulation or trial with such a seed has their scenes.
+_OF_SHARDS = 3
+
+
 @dataclass(frozen=True)
 class _Shard:
     path: Path
@@ -76,9 +80,14 @@ def collect(
     return [shard.path for shard in shards]
 
 
+def random_of(shard_seed: int) -> np.random.Generator:
+    """Return what all of a shard is drawn from."""
+    return np.random.default_rng((shard_seed, _OF_SHARDS))
+
+
 def _make(shard: _Shard) -> None:
     torch.set_num_threads(1)
-    rng = np.random.default_rng(shard.seed)
+    rng = random_of(shard.seed)
     sizes = shard.config.render_sizes
     env = TabletopEnv(sizes[shard.seed % len(sizes)])
     actor = shard.make_actor(shard.config, rng)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
-from vla_ros.models.policies.keypoint import KeypointPolicy
+from vla_ros.models.policies.keypoint import KeypointPolicy, Seen
 from vla_ros.models.registry import PolicySpec
 from vla_ros.training.augment import augment, recolour
 from vla_ros.training.batches import Batch, Batches
@@ -55,10 +55,12 @@ class KeypointRecipe:
         image = augment(frames.image, self.random)
         recoloured = recolour(image[: len(image) // _RECOLOURED], self.random)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
-            seen = self._policy.see(image)
-            shapes = self._policy.see(recoloured)
+            # At once: what is normalised by is then the same in training as of the policy at work.
+            seen = self._policy.see(torch.cat([image, recoloured]))
+        pictures = Seen(*(part[: len(image)] for part in seen))
+        shapes = Seen(*(part[len(image) :] for part in seen))
         return {
-            **keypoint_losses(self._policy, frames, seen, self._camera),
+            **keypoint_losses(self._policy, frames, pictures, self._camera),
             **shape_losses(self._policy, frames, shapes, self._camera),
             **reading_losses(*read_noisily(self._policy.reader, sentences, self.random)),
         }
