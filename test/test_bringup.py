@@ -61,8 +61,8 @@ def test_each_node_of_the_one_process_gets_its_own_parameters():
 
 
 def test_only_the_sim_graph_knows_a_workspace():
-    assert file_names(spec_of(GRAPHS['robot'](Options()), 'pose')) == ['vla.yaml']
-    assert file_names(spec_of(GRAPHS['sim'](Options()), 'pose')) == ['vla.yaml', 'sim.yaml']
+    assert file_names(spec_of(GRAPHS['robot'](Options()), 'pose')) == []
+    assert file_names(spec_of(GRAPHS['sim'](Options()), 'pose')) == ['sim.yaml']
 
 
 @pytest.mark.parametrize('namespace', ['arm', '/arm', 'arm/'])

@@ -44,7 +44,7 @@ class Options:
     """
 
     namespace: str = option('', 'namespace of every node and topic; empty: none')
-    params_file: str = option('', 'YAML with parameters, over those in config/')
+    params_file: str = option('', 'YAML with parameters of your own, as in config/vla.yaml')
     policy_path: str = option(
         '',
         'policy file with its manifest (.json) beside it; empty: the shipped policy',
@@ -161,12 +161,12 @@ class NodeSpec:
 
 def robot_graph(options: Options) -> tuple[NodeSpec, ...]:
     """Return the pipeline for a robot that has a camera and follows poses."""
-    return _pipeline(options, (_config('vla.yaml'),), options.use_sim_time)
+    return _pipeline(options, (), options.use_sim_time)
 
 
 def sim_graph(options: Options) -> tuple[NodeSpec, ...]:
     """Return the pipeline with the simulated camera and robot."""
-    files = (_config('vla.yaml'), _config('sim.yaml'))
+    files = (_config('sim.yaml'),)
     clock = options.use_sim_time or options.real_time_factor != 1.0
     chosen = {
         name: getattr(options, name)
