@@ -153,9 +153,16 @@ def test_another_speed_makes_the_sim_publish_the_clock_and_the_others_follow_it(
     assert all(spec.parameters['use_sim_time'] is True for spec in others)
 
 
-def test_in_a_namespace_the_clock_is_its_own():
+def test_the_simulation_in_a_namespace_has_a_clock_of_its_own():
     specs = GRAPHS['sim'](Options(real_time_factor=2.0, namespace='arm'))
-    assert all(('/clock', 'clock') in spec.remaps for spec in specs)
+    assert all(spec.remaps == (('/clock', 'clock'),) for spec in specs)
+
+
+@pytest.mark.parametrize('graph', ['robot', 'rviz'])
+def test_another_simulators_clock_is_the_one_for_all_also_in_a_namespace(graph: str):
+    specs = GRAPHS[graph](Options(use_sim_time=True, namespace='arm'))
+    assert all(spec.parameters['use_sim_time'] is True for spec in specs)
+    assert not any(spec.remaps for spec in specs)
 
 
 def test_a_seed_in_a_parameter_file_holds_unless_one_is_chosen():

@@ -175,7 +175,8 @@ def sim_graph(options: Options) -> tuple[NodeSpec, ...]:
     }
     if clock:
         chosen['publish_clock'] = True
-    return (_node('sim', options, files, clock, chosen), *_pipeline(options, files, clock))
+    specs = (_node('sim', options, files, chosen), *_pipeline(options, files, clock))
+    return tuple(replace(spec, remaps=_own_clock(options)) for spec in specs) if clock else specs
 
 
 def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
@@ -188,7 +189,6 @@ def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
             namespace=_absolute(options.namespace),
             parameters={'use_sim_time': True} if options.use_sim_time else {},
             parameter_files=_user_files(options),
-            remaps=_clock_remaps(options, options.use_sim_time),
             arguments=('-d', str(_config('vla.rviz'))),
             log_level=options.log_level,
             respawn=False,
@@ -247,7 +247,7 @@ def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[Nod
     time: dict[str, Value] = {'use_sim_time': True} if clock else {}
     wanted = {'marker': options.markers, 'inference': options.inference}
     specs = tuple(
-        _node(name, options, files, clock, {**special.get(name, {}), **time})
+        _node(name, options, files, {**special.get(name, {}), **time})
         for name in PIPELINE
         if wanted.get(name, True)
     )
@@ -272,7 +272,6 @@ def _node(
     name: str,
     options: Options,
     files: Sequence[Path],
-    clock: bool,
     parameters: Mapping[str, Value],
 ) -> NodeSpec:
     return NodeSpec(
@@ -281,7 +280,6 @@ def _node(
         namespace=_absolute(options.namespace),
         parameters=parameters,
         parameter_files=(*files, *_user_files(options)),
-        remaps=_clock_remaps(options, clock),
         log_level=options.log_level,
     )
 
@@ -329,9 +327,9 @@ def _check_node_names(path: Path, sections: Iterable[str]) -> None:
             )
 
 
-def _clock_remaps(options: Options, clock: bool) -> tuple[tuple[str, str], ...]:
-    # Two simulations in their namespaces have a time each.
-    return (('/clock', 'clock'),) if clock and _absolute(options.namespace) else ()
+def _own_clock(options: Options) -> tuple[tuple[str, str], ...]:
+    # Two simulations in their namespaces have a time each; any other simulator has one for all.
+    return (('/clock', 'clock'),) if _absolute(options.namespace) else ()
 
 
 def _absolute(namespace: str) -> str:

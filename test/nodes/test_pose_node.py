@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 import numpy as np
 from pose_bench import Bench, GOAL, START
@@ -182,6 +183,23 @@ def test_a_command_that_the_policy_refuses_ends_before_anything_moves(bench, ref
     bench.wait_for('holding', reason)
     bench.rest()
     assert bench.way_m() == 0.0
+
+
+def test_a_command_before_the_first_time_on_clock_is_told_and_counted(graph):
+    health = graph.listen(wiring.DIAGNOSTICS)
+    bench = Bench(graph, use_sim_time=True)
+    tokens = np.ones((3, 4), dtype=np.float32)
+    command = EncodedCommand('push', 1, tokens)
+    graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(command))
+    graph.until(lambda: 'rejected_command_before_clock' in str(health[-1:]))
+    status = health[-1].status[0]
+    assert status.level == DiagnosticStatus.ERROR
+    assert status.message.startswith('use_sim_time is set and nothing has come on /clock: ')
+    clock = graph.peer.create_publisher(ClockMessage, '/clock', 1)
+    graph.until(lambda: clock.get_subscription_count())
+    clock.publish(ClockMessage(clock=to_stamp(10**9)))
+    graph.until(lambda: 'use_sim_time' not in health[-1].status[0].message)
+    assert bench.told()['state'] == 'idle'
 
 
 def test_a_stalled_ros_clock_leads_to_a_hold_and_not_to_silence(graph):

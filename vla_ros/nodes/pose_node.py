@@ -67,6 +67,11 @@ class PoseNode(Node, KeepsTime):
         self._lookout = Lookout(self, WATCHED, SAID)
         self._has_clock = False
         self._report = PoseReport(self._controller)
+        clock = self.resolve_topic_name(wiring.CLOCK.name)
+        self._report.problem = (
+            f'use_sim_time is set and nothing has come on {clock}: is its publisher running? No '
+            'command is obeyed before; give it again then'
+        )
         self._latch = EstopLatch(latch_path(self.get_fully_qualified_name()))
         if self._latch.is_set:
             self._controller.estop(self._now_ns())
@@ -130,15 +135,15 @@ class PoseNode(Node, KeepsTime):
             return
         if command.is_empty:
             self._controller.stop(command.stamp_ns)
-        elif self._sees_clock(now_ns) and self._controller.start(
-            command.text, command.stamp_ns, now_ns
-        ):
+        elif not self._sees_clock(now_ns):
+            self._refuse_command('before_clock', self._report.problem)
+        elif self._controller.start(command.text, command.stamp_ns, now_ns):
             self._report.start()
 
     def _sees_clock(self, now_ns: int) -> bool:
         """Return whether there is a time yet: /clock may begin later than this node."""
         if not self._has_clock and now_ns > 0:
-            self._has_clock = True
+            self._has_clock, self._report.problem = True, ''
             self._controller.ignore_before(now_ns)
         return self._has_clock
 
@@ -158,6 +163,10 @@ class PoseNode(Node, KeepsTime):
         self.get_logger().warning(
             f'refused a {what}: {printable(str(error))}', throttle_duration_sec=1.0
         )
+
+    def _refuse_command(self, why: str, sentence: str) -> None:
+        self._report.rejected[f'command_{why}'] += 1
+        self.get_logger().warning(f'refused a command: {sentence}', throttle_duration_sec=1.0)
 
     def _tick(self) -> None:
         now = self._now()
