@@ -202,6 +202,28 @@ def test_a_command_before_the_first_time_on_clock_is_told_and_counted(graph):
     assert bench.told()['state'] == 'idle'
 
 
+def test_a_command_from_the_future_is_told_and_ends_the_task(running):
+    health = running.graph.listen(wiring.DIAGNOSTICS)
+    ahead_ns = running.now_ns() + 10**10
+    command = EncodedCommand('push', ahead_ns, np.ones((3, 4), dtype=np.float32))
+    running.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(command))
+    running.wait_for('holding', 'stopped')
+    running.graph.until(lambda: 'rejected_command_from_the_future' in str(health[-1:]))
+    running.rest()
+    running.command('point at the ball')
+    running.wait_for('running', 'ok')
+
+
+def test_a_stop_from_the_future_stops_now_and_keeps_older_commands_out(running):
+    old = EncodedCommand('push', running.now_ns(), np.ones((3, 4), dtype=np.float32))
+    empty = EncodedCommand('', running.now_ns() + 10**10, np.zeros((0, 4), np.float32))
+    running.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(empty))
+    running.wait_for('holding', 'stopped')
+    running.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(old))
+    running.spin(0.3)
+    assert running.told()['reason'] == 'stopped'
+
+
 def test_a_stalled_ros_clock_leads_to_a_hold_and_not_to_silence(graph):
     clock = graph.peer.create_publisher(ClockMessage, '/clock', 1)
     bench = Bench(graph, use_sim_time=True)

@@ -29,6 +29,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.interfaces import EncodedCommand
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
     chunk_from_message,
@@ -48,11 +49,15 @@ from vla_ros.pipeline.command import is_stop, printable
 from vla_ros.pipeline.controller import Controller
 from vla_ros.pipeline.gate import GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
-from vla_ros.pipeline.session import Rules, State
+from vla_ros.pipeline.session import is_from_the_future, Rules, State
 
 STATUS_PERIOD_S = 0.5
 #: Both clocks read within this are of one moment; so often it is tried.
 AT_ONCE_S, READINGS = 5e-4, 3
+AHEAD = (
+    'it is stamped {:.2f} s after now: synchronise the clocks of the machines, or if the clock '
+    'was set back, give the command again'
+)
 LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
 
 P = TypeVar('P')
@@ -133,10 +138,18 @@ class PoseNode(Node, KeepsTime):
             self._reject('command', error)
             self._controller.stop(now_ns)
             return
+        self._serve(command, now_ns)
+
+    def _serve(self, command: EncodedCommand, now_ns: int) -> None:
+        is_ahead = is_from_the_future(command.stamp_ns, now_ns)
         if command.is_empty:
-            self._controller.stop(command.stamp_ns)
+            self._controller.stop(now_ns if is_ahead else command.stamp_ns)
         elif not self._sees_clock(now_ns):
             self._refuse_command('before_clock', self._report.problem)
+        elif is_ahead:
+            ahead_s = (command.stamp_ns - now_ns) * 1e-9
+            self._refuse_command('from_the_future', AHEAD.format(ahead_s))
+            self._controller.stop(now_ns)
         elif self._controller.start(command.text, command.stamp_ns, now_ns):
             self._report.start()
 

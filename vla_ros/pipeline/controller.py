@@ -96,7 +96,7 @@ class Controller:
         self._session.ignore_before(now_ns)
 
     def start(self, text: str, stamp_ns: int, now_ns: int) -> bool:
-        """Serve a command; return False if it is no newer than the last one or the last stop."""
+        """Serve a command; return False as ``Session.start`` does."""
         started = self._session.start(text, stamp_ns, now_ns)
         if started:
             self._player.clear()
