@@ -92,7 +92,11 @@ class InferenceParams:
         16, 'so many robots at most go through the policy in one pass', ge=1, le=64
     )
     state_timeout_s: float = param(
-        0.5, 'robot_pose or gripper_state older than this: no inference', ge=0.02, le=5.0
+        0.5,
+        'robot_pose or gripper_state older, or robot_pose stamped farther from the image: no '
+        'inference',
+        ge=0.02,
+        le=5.0,
     )
     inference_timeout_s: float = param(
         10.0,
