@@ -151,7 +151,7 @@ class MarkerNode(Node):
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
-            words = [check_word(p.value) for p in parameters if p.name == 'word']
+            words = [check_word(str(p.value)) for p in parameters if p.name == 'word']
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._word = (words or [self._word])[-1]
