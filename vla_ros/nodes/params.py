@@ -76,7 +76,8 @@ class CommandParams:
 class InferenceParams:
     policy_path: str = param(
         '',
-        'policy file with its manifest (.json) beside it; empty: the shipped policy',
+        'policy file with its manifest (.json) beside it; empty: the shipped policy; a change is '
+        'taken at the next configure',
         tunable=True,
     )
     num_threads: int = param(1, 'CPU threads of the policy', ge=1, le=64)
