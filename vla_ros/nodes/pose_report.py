@@ -111,10 +111,10 @@ class PoseReport:
         if self.problem:
             return Health(ERROR, self.problem, values)
         measured = controller.measured
-        if measured is None:
-            return Health(ERROR, f'nothing came on {wiring.ROBOT_POSE.name} yet', values)
         if controller.rival:
             return Health(ERROR, controller.rival, values)
+        if measured is None:
+            return Health(ERROR, f'nothing came on {wiring.ROBOT_POSE.name} yet', values)
         values['robot_pose_age_s'] = time.monotonic() - measured.received_s
         message = f'{controller.state.value}: {controller.reason.value}'
         return Health(_LEVELS.get(controller.state, OK), message, values)
