@@ -62,15 +62,24 @@ def test_the_version_is_the_same_everywhere(package: ElementTree.Element, setup_
     assert setup_arguments['version'] == vla_ros.__version__
 
 
-def test_every_ros_package_that_a_node_imports_is_a_dependency(package: ElementTree.Element):
+def test_every_ros_package_that_is_imported_is_a_dependency(package: ElementTree.Element):
     imported = set()
-    for path in (ROOT / 'vla_ros' / 'nodes').glob('*.py'):
+    for path in (ROOT / 'vla_ros').rglob('*.py'):
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.partition('.')[0])
     ros = {n for n in imported if n.endswith(('_msgs', '_srvs', '_interfaces'))}
-    ros |= imported & {'rclpy', 'launch', 'launch_ros', 'cv_bridge', 'tf2_ros'}
+    others = 'ament_index_python', 'rclpy', 'launch', 'launch_ros', 'cv_bridge', 'tf2_ros'
+    ros |= imported & {*others}
     assert ros - dependencies(package) == set()
+
+
+@pytest.mark.parametrize('graph', GRAPHS)
+def test_every_package_whose_nodes_are_started_is_a_dependency(
+    package: ElementTree.Element, graph: str
+):
+    started = {spec.package for spec in GRAPHS[graph](Options())}
+    assert started - dependencies(package) <= {'vla_ros'}
 
 
 def test_pip_never_installs_ros_or_torch_unasked(setup_arguments):
