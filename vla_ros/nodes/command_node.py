@@ -2,7 +2,7 @@
 Typed commands to what the policy reads: normalised, and encoded once.
 
 Subscribes: natural_language_command
-Publishes: vla/command_embedding (latched), diagnostics
+Publishes: vla/command_embedding (latched), /diagnostics
 """
 
 from __future__ import annotations

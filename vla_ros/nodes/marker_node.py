@@ -3,7 +3,7 @@ What the policy saw, wants and does, for RViz: attention in 3D, path, target, wo
 
 Subscribes: vla/attention or vla/saliency, vla/image, vla/camera_info, camera/pose,
 camera/depth/image_raw, vla/action_chunk, robot_action, vla/command_embedding, vla/status
-Publishes: multimodal_viz, vla/attention_image, vla/attention_entropy, diagnostics
+Publishes: multimodal_viz, vla/attention_image, vla/attention_entropy, /diagnostics
 
 Callbacks only keep the newest message; drawing happens at ``rate_hz`` and only if somebody looks.
 """

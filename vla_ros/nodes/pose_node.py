@@ -3,7 +3,7 @@ Action chunks to a servo-ready stream of poses: the only door to the robot.
 
 Subscribes: vla/action_chunk, vla/command_embedding, natural_language_command, robot_pose,
 estop_button
-Publishes: robot_action, gripper_action, vla/status, diagnostics
+Publishes: robot_action, gripper_action, vla/status, /diagnostics
 Serves: ~/estop, ~/reset, ~/cancel, ~/enable
 
 Ticks on the steady clock, so a stalled ROS clock leads to a hold and not to silence. Never imports

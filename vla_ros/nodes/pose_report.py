@@ -1,4 +1,4 @@
-"""What the pose node tells: the task on vla/status, its own health on diagnostics."""
+"""What the pose node tells: the task on vla/status, its own health on /diagnostics."""
 
 from __future__ import annotations
 
