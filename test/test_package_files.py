@@ -87,6 +87,13 @@ def test_pip_never_installs_ros_or_torch_unasked(setup_arguments):
     assert [r for r in required if re.match('ros-|rclpy|torch|.*msgs|opencv', r)] == []
 
 
+def test_all_beside_ros_is_all_but_what_only_ros_asks_for(setup_arguments):
+    extras = dict(setup_arguments['extras_require'])
+    beside = set(extras.pop('all-beside-ros'))
+    assert not any(requirement.startswith(('ros-', 'opencv')) for requirement in beside)
+    assert beside | set(extras['ros']) == set(extras['all'])
+
+
 def test_every_extra_is_pinned(setup_arguments):
     pins = {
         re.split('[=;]', line)[0].lower().replace('_', '-')
