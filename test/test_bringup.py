@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from vla_ros.bringup import COMPOSED, environment, GRAPHS, NodeSpec, Options, options_of
+from vla_ros.bringup import COMPOSED, environment, exposure, GRAPHS, NodeSpec, Options, options_of
 from vla_ros.errors import ConfigurationError
 from vla_ros.paths import shipped_policy_path
 
@@ -243,6 +243,14 @@ def test_a_simulated_robot_stays_on_this_machine_unless_the_user_says_otherwise(
     assert environment('sim', {})['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
     for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS'):
         assert 'ROS_AUTOMATIC_DISCOVERY_RANGE' not in environment('sim', {name: 'x'})
+
+
+def test_on_humble_it_is_told_that_the_simulation_does_not_stay_on_this_machine():
+    humble = {'ROS_DISTRO': 'humble'}
+    assert 'ROS_LOCALHOST_ONLY=1 in every terminal' in exposure('sim', humble)
+    assert exposure('sim', {**humble, 'ROS_LOCALHOST_ONLY': '0'}) == ''
+    assert exposure('sim', {'ROS_DISTRO': 'jazzy'}) == exposure('sim', {}) == ''
+    assert exposure('robot', humble) == ''
 
 
 def test_a_robot_may_be_on_another_machine():

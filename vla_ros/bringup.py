@@ -209,7 +209,7 @@ def environment(graph: str, existing: Mapping[str, str]) -> dict[str, str]:
 
     Images larger than 0.5 MB need larger shared memory than Fast DDS takes by default; torch's
     waiting threads would otherwise burn the cores that the others need; a simulated robot has no
-    business on the network.
+    business on the network (on Humble it is there all the same, see ``exposure``).
     """
     wanted = {
         'OMP_NUM_THREADS': '1',
@@ -235,6 +235,17 @@ def environment(graph: str, existing: Mapping[str, str]) -> dict[str, str]:
     if graph == 'sim' and not any(name in existing for name in discovery):
         wanted['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     return {name: value for name, value in wanted.items() if name not in existing}
+
+
+def exposure(graph: str, existing: Mapping[str, str]) -> str:
+    """Return what to tell of a simulation that ``environment`` cannot keep here, '' if it can."""
+    is_old = existing.get('ROS_DISTRO') == 'humble'  # knows no ROS_AUTOMATIC_DISCOVERY_RANGE
+    if graph != 'sim' or not is_old or 'ROS_LOCALHOST_ONLY' in existing:
+        return ''
+    return (
+        'on Humble the network sees and commands this simulation: to keep it on this machine, '
+        'set ROS_LOCALHOST_ONLY=1 in every terminal'
+    )
 
 
 def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[NodeSpec, ...]:
