@@ -56,6 +56,15 @@ def sourced_ros() -> bool:
     return any(p and Path(p) != VENV and (Path(p) / marker).exists() for p in prefixes)
 
 
+def chosen_extras(ros: bool, asked: list, have: list) -> list:
+    """Return the extras to install: of ROS the wheels or what is sourced, never both."""
+    extras = {*RUN_EXTRAS, *asked, *have}
+    if not ros:
+        return sorted({*extras, 'ros'})
+    beside = {'ros': set(), 'all': {'all-beside-ros'}}
+    return sorted(set().union(*(beside.get(extra, {extra}) for extra in extras)))
+
+
 def check_platform(ros: bool) -> None:
     """Raise BootstrapError where this cannot work."""
     version, name = platform.python_version(), sys.executable
@@ -80,6 +89,12 @@ def check_platform(ros: bool) -> None:
                 f'a ROS 2 setup is sourced, but {name} ({version}) cannot import its rclpy: name '
                 'the Python of that ROS, as in "make demo PYTHON=/usr/bin/python3", or start from '
                 'a shell without ROS'
+            )
+        if subprocess.run([name, '-c', 'import cv2'], capture_output=True).returncode:
+            raise BootstrapError(
+                f'a ROS 2 setup is sourced, but {name} has no OpenCV (cv2): "rosdep install '
+                '--from-paths . --ignore-src" installs what package.xml names, or on Debian and '
+                'Ubuntu "sudo apt install python3-opencv"'
             )
         return
     libc, libc_version = platform.libc_ver()
@@ -201,7 +216,8 @@ def install(ros: bool, extras: list) -> None:
     install_torch(pins)
     say(f'installing vla_ros with {", ".join(extras)}')
     pip(pins, '--no-build-isolation', '--editable', f'.[{",".join(extras)}]')
-    bare = [p for extra, p in WITHOUT_DEPENDENCIES.items() if extra in extras or 'all' in extras]
+    is_all = any(extra.startswith('all') for extra in extras)
+    bare = [p for extra, p in WITHOUT_DEPENDENCIES.items() if is_all or extra in extras]
     pip(pins, '--no-deps', *bare)
 
 
@@ -227,7 +243,7 @@ def main() -> None:
     }
     stamp = read_stamp()
     have = stamp.pop('extras', [])
-    extras = sorted({*RUN_EXTRAS, *sys.argv[1:], *have, *([] if ros else ['ros'])})
+    extras = chosen_extras(ros, sys.argv[1:], have)
     if stamp == wanted and extras == have and VENV_PYTHON.exists():
         return
     start = time.monotonic()

@@ -65,6 +65,11 @@ extras = {
 }
 
 
+def requirements(*names: str) -> list[str]:
+    """Return what the extras of these names ask for."""
+    return sorted({requirement for name in names for requirement in extras[name]})
+
+
 def share(folder: str, *patterns: str) -> tuple[str, list[str]]:
     """Return the data_files entry of the files of one folder of the source tree."""
     files = sorted(str(path) for pattern in patterns for path in Path(folder).glob(pattern))
@@ -97,7 +102,8 @@ setup(
     install_requires=['numpy', 'PyYAML'],
     extras_require={
         **extras,
-        'all': sorted({name for group in extras.values() for name in group}),
+        'all': requirements(*extras),
+        'all-beside-ros': requirements(*(extra for extra in extras if extra != 'ros')),
     },
     entry_points={
         'console_scripts': [

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from vla_ros.bringup import COMPOSED, environment, GRAPHS, NodeSpec, Options, options_of
+from vla_ros.bringup import COMPOSED, environment, exposure, GRAPHS, NodeSpec, Options, options_of
 from vla_ros.errors import ConfigurationError
 from vla_ros.paths import shipped_policy_path
 
@@ -61,8 +61,8 @@ def test_each_node_of_the_one_process_gets_its_own_parameters():
 
 
 def test_only_the_sim_graph_knows_a_workspace():
-    assert file_names(spec_of(GRAPHS['robot'](Options()), 'pose')) == ['vla.yaml']
-    assert file_names(spec_of(GRAPHS['sim'](Options()), 'pose')) == ['vla.yaml', 'sim.yaml']
+    assert file_names(spec_of(GRAPHS['robot'](Options()), 'pose')) == []
+    assert file_names(spec_of(GRAPHS['sim'](Options()), 'pose')) == ['sim.yaml']
 
 
 @pytest.mark.parametrize('namespace', ['arm', '/arm', 'arm/'])
@@ -153,9 +153,16 @@ def test_another_speed_makes_the_sim_publish_the_clock_and_the_others_follow_it(
     assert all(spec.parameters['use_sim_time'] is True for spec in others)
 
 
-def test_in_a_namespace_the_clock_is_its_own():
+def test_the_simulation_in_a_namespace_has_a_clock_of_its_own():
     specs = GRAPHS['sim'](Options(real_time_factor=2.0, namespace='arm'))
-    assert all(('/clock', 'clock') in spec.remaps for spec in specs)
+    assert all(spec.remaps == (('/clock', 'clock'),) for spec in specs)
+
+
+@pytest.mark.parametrize('graph', ['robot', 'rviz'])
+def test_another_simulators_clock_is_the_one_for_all_also_in_a_namespace(graph: str):
+    specs = GRAPHS[graph](Options(use_sim_time=True, namespace='arm'))
+    assert all(spec.parameters['use_sim_time'] is True for spec in specs)
+    assert not any(spec.remaps for spec in specs)
 
 
 def test_a_seed_in_a_parameter_file_holds_unless_one_is_chosen():
@@ -236,6 +243,14 @@ def test_a_simulated_robot_stays_on_this_machine_unless_the_user_says_otherwise(
     assert environment('sim', {})['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
     for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS'):
         assert 'ROS_AUTOMATIC_DISCOVERY_RANGE' not in environment('sim', {name: 'x'})
+
+
+def test_on_humble_it_is_told_that_the_simulation_does_not_stay_on_this_machine():
+    humble = {'ROS_DISTRO': 'humble'}
+    assert 'ROS_LOCALHOST_ONLY=1 in every terminal' in exposure('sim', humble)
+    assert exposure('sim', {**humble, 'ROS_LOCALHOST_ONLY': '0'}) == ''
+    assert exposure('sim', {'ROS_DISTRO': 'jazzy'}) == exposure('sim', {}) == ''
+    assert exposure('robot', humble) == ''
 
 
 def test_a_robot_may_be_on_another_machine():

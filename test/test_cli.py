@@ -72,6 +72,16 @@ def test_another_missing_package_is_named(
     assert 'torch is missing: install it with' in capsys.readouterr().err
 
 
+def test_missing_opencv_is_advised_without_wheels_beside_ros(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    run_instead(monkeypatch, ModuleNotFoundError('no', name='cv2'))
+    assert main(['demo']) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('vla-ros: cv2 is missing: install it beside an installed ROS 2 with')
+    assert 'bootstrap.py all' not in error
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
     run_instead(monkeypatch, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):

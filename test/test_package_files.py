@@ -12,12 +12,19 @@ import pytest
 import yaml
 
 import vla_ros
-from vla_ros.bringup import Options, PIPELINE
+from vla_ros.bringup import GRAPHS, Options, PIPELINE
 from vla_ros.sim.environment import WORKSPACE_MAX, WORKSPACE_MIN
 
 ROOT = Path(__file__).resolve().parent.parent
 NODES = {'sim', *PIPELINE}
 CONFIGS = sorted((ROOT / 'config').glob('*.yaml'))
+
+
+def parameters(path: Path) -> dict[str, dict]:
+    """Return the sections of a parameter file, those that are commented out included."""
+    text = path.read_text(encoding='utf-8')
+    blocks = [block for block in text.split('\n\n') if block.startswith('# /**/')]
+    return yaml.safe_load(re.sub('^# ', '', '\n\n'.join(blocks), flags=re.M) or text)
 
 
 @pytest.fixture(scope='module')
@@ -55,20 +62,36 @@ def test_the_version_is_the_same_everywhere(package: ElementTree.Element, setup_
     assert setup_arguments['version'] == vla_ros.__version__
 
 
-def test_every_ros_package_that_a_node_imports_is_a_dependency(package: ElementTree.Element):
+def test_every_ros_package_that_is_imported_is_a_dependency(package: ElementTree.Element):
     imported = set()
-    for path in (ROOT / 'vla_ros' / 'nodes').glob('*.py'):
+    for path in (ROOT / 'vla_ros').rglob('*.py'):
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.partition('.')[0])
     ros = {n for n in imported if n.endswith(('_msgs', '_srvs', '_interfaces'))}
-    ros |= imported & {'rclpy', 'launch', 'launch_ros', 'cv_bridge', 'tf2_ros'}
+    others = 'ament_index_python', 'rclpy', 'launch', 'launch_ros', 'cv_bridge', 'tf2_ros'
+    ros |= imported & {*others}
     assert ros - dependencies(package) == set()
+
+
+@pytest.mark.parametrize('graph', GRAPHS)
+def test_every_package_whose_nodes_are_started_is_a_dependency(
+    package: ElementTree.Element, graph: str
+):
+    started = {spec.package for spec in GRAPHS[graph](Options())}
+    assert started - dependencies(package) <= {'vla_ros'}
 
 
 def test_pip_never_installs_ros_or_torch_unasked(setup_arguments):
     required = setup_arguments['install_requires']
     assert [r for r in required if re.match('ros-|rclpy|torch|.*msgs|opencv', r)] == []
+
+
+def test_all_beside_ros_is_all_but_what_only_ros_asks_for(setup_arguments):
+    extras = dict(setup_arguments['extras_require'])
+    beside = set(extras.pop('all-beside-ros'))
+    assert not any(requirement.startswith(('ros-', 'opencv')) for requirement in beside)
+    assert beside | set(extras['ros']) == set(extras['all'])
 
 
 def test_every_extra_is_pinned(setup_arguments):
@@ -120,7 +143,7 @@ def test_licence_is_apache():
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.name)
 def test_config_names_nodes_in_any_namespace(path: Path):
-    names = list(yaml.safe_load(path.read_text()))
+    names = list(parameters(path))
     assert [name.removeprefix('/**/') for name in names] == [
         node for node in ('sim', *PIPELINE) if f'/**/{node}' in names
     ]
@@ -131,7 +154,7 @@ def test_config_names_nodes_in_any_namespace(path: Path):
 def test_config_sets_only_what_exists_and_differs_from_the_default(path: Path):
     from vla_ros.nodes.params import NODE_PARAMS
 
-    for name, section in yaml.safe_load(path.read_text()).items():
+    for name, section in parameters(path).items():
         defaults = NODE_PARAMS[name.removeprefix('/**/')]()
         for key, value in section['ros__parameters'].items():
             default = getattr(defaults, key)
@@ -139,15 +162,17 @@ def test_config_sets_only_what_exists_and_differs_from_the_default(path: Path):
             assert not same, f'{name}.{key}'
 
 
-@pytest.mark.ros
-def test_the_examples_in_the_comments_of_vla_yaml_exist_too():
-    from vla_ros.nodes.params import NODE_PARAMS
-
+def test_vla_yaml_is_all_examples_each_a_block_that_loads_when_it_is_uncommented(tmp_path: Path):
     text = (ROOT / 'config' / 'vla.yaml').read_text()
-    known = {f.name for params in NODE_PARAMS.values() for f in fields(params)}
-    examples = set(re.findall(r'^ +# ([a-z_]+): ', text, re.M))
-    assert examples
-    assert examples <= known
+    head, *blocks = text.split('\n\n')
+    assert yaml.safe_load(text) is None
+    assert not head.startswith('# /**/')
+    mine = tmp_path / 'mine.yaml'
+    for block in blocks:
+        mine.write_text(re.sub('^# ', '', block, flags=re.M))
+        (section,) = yaml.safe_load(mine.read_text()).values()
+        assert section['ros__parameters']
+        assert GRAPHS['robot'](Options(params_file=str(mine)))[0].parameter_files == (mine,)
 
 
 def test_the_sims_workspace_is_that_of_its_table():

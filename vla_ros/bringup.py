@@ -44,7 +44,7 @@ class Options:
     """
 
     namespace: str = option('', 'namespace of every node and topic; empty: none')
-    params_file: str = option('', 'YAML with parameters, over those in config/')
+    params_file: str = option('', 'YAML with parameters of your own, as in config/vla.yaml')
     policy_path: str = option(
         '',
         'policy file with its manifest (.json) beside it; empty: the shipped policy',
@@ -161,12 +161,12 @@ class NodeSpec:
 
 def robot_graph(options: Options) -> tuple[NodeSpec, ...]:
     """Return the pipeline for a robot that has a camera and follows poses."""
-    return _pipeline(options, (_config('vla.yaml'),), options.use_sim_time)
+    return _pipeline(options, (), options.use_sim_time)
 
 
 def sim_graph(options: Options) -> tuple[NodeSpec, ...]:
     """Return the pipeline with the simulated camera and robot."""
-    files = (_config('vla.yaml'), _config('sim.yaml'))
+    files = (_config('sim.yaml'),)
     clock = options.use_sim_time or options.real_time_factor != 1.0
     chosen = {
         name: getattr(options, name)
@@ -175,7 +175,8 @@ def sim_graph(options: Options) -> tuple[NodeSpec, ...]:
     }
     if clock:
         chosen['publish_clock'] = True
-    return (_node('sim', options, files, clock, chosen), *_pipeline(options, files, clock))
+    specs = (_node('sim', options, files, chosen), *_pipeline(options, files, clock))
+    return tuple(replace(spec, remaps=_own_clock(options)) for spec in specs) if clock else specs
 
 
 def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
@@ -188,7 +189,6 @@ def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
             namespace=_absolute(options.namespace),
             parameters={'use_sim_time': True} if options.use_sim_time else {},
             parameter_files=_user_files(options),
-            remaps=_clock_remaps(options, options.use_sim_time),
             arguments=('-d', str(_config('vla.rviz'))),
             log_level=options.log_level,
             respawn=False,
@@ -209,7 +209,7 @@ def environment(graph: str, existing: Mapping[str, str]) -> dict[str, str]:
 
     Images larger than 0.5 MB need larger shared memory than Fast DDS takes by default; torch's
     waiting threads would otherwise burn the cores that the others need; a simulated robot has no
-    business on the network.
+    business on the network (on Humble it is there all the same, see ``exposure``).
     """
     wanted = {
         'OMP_NUM_THREADS': '1',
@@ -237,6 +237,17 @@ def environment(graph: str, existing: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in wanted.items() if name not in existing}
 
 
+def exposure(graph: str, existing: Mapping[str, str]) -> str:
+    """Return what to tell of a simulation that ``environment`` cannot keep here, '' if it can."""
+    is_old = existing.get('ROS_DISTRO') == 'humble'  # knows no ROS_AUTOMATIC_DISCOVERY_RANGE
+    if graph != 'sim' or not is_old or 'ROS_LOCALHOST_ONLY' in existing:
+        return ''
+    return (
+        'on Humble the network sees and commands this simulation: to keep it on this machine, '
+        'set ROS_LOCALHOST_ONLY=1 in every terminal'
+    )
+
+
 def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[NodeSpec, ...]:
     policy = _policy(options)
     special = {
@@ -247,7 +258,7 @@ def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[Nod
     time: dict[str, Value] = {'use_sim_time': True} if clock else {}
     wanted = {'marker': options.markers, 'inference': options.inference}
     specs = tuple(
-        _node(name, options, files, clock, {**special.get(name, {}), **time})
+        _node(name, options, files, {**special.get(name, {}), **time})
         for name in PIPELINE
         if wanted.get(name, True)
     )
@@ -272,7 +283,6 @@ def _node(
     name: str,
     options: Options,
     files: Sequence[Path],
-    clock: bool,
     parameters: Mapping[str, Value],
 ) -> NodeSpec:
     return NodeSpec(
@@ -281,7 +291,6 @@ def _node(
         namespace=_absolute(options.namespace),
         parameters=parameters,
         parameter_files=(*files, *_user_files(options)),
-        remaps=_clock_remaps(options, clock),
         log_level=options.log_level,
     )
 
@@ -329,9 +338,9 @@ def _check_node_names(path: Path, sections: Iterable[str]) -> None:
             )
 
 
-def _clock_remaps(options: Options, clock: bool) -> tuple[tuple[str, str], ...]:
-    # Two simulations in their namespaces have a time each.
-    return (('/clock', 'clock'),) if clock and _absolute(options.namespace) else ()
+def _own_clock(options: Options) -> tuple[tuple[str, str], ...]:
+    # Two simulations in their namespaces have a time each; any other simulator has one for all.
+    return (('/clock', 'clock'),) if _absolute(options.namespace) else ()
 
 
 def _absolute(namespace: str) -> str:

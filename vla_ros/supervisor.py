@@ -273,6 +273,8 @@ def running(
     specs = bringup.GRAPHS[graph](options)
     os.environ.update(bringup.environment(graph, os.environ))
     log = Log([*(spec.name for spec in specs), reporter])
+    if exposed := bringup.exposure(graph, os.environ):
+        log.write(reporter, exposed, 'WARN')
     with only_graph(options.namespace), Supervisor(specs, log=log) as supervisor:
         yield supervisor
 

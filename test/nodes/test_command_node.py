@@ -4,7 +4,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String
 
 from vla_ros.nodes import wiring
-from vla_ros.nodes.command_node import CommandNode
+from vla_ros.nodes.command_node import _stamp_after, CommandNode
 from vla_ros.nodes.conversions import command_from_message
 
 pytestmark = pytest.mark.ros
@@ -92,3 +92,18 @@ def test_rejected_commands_are_counted_by_reason(say, graph):
         return health and {v.key: v.value for v in health[-1].status[0].values}
 
     graph.until(lambda: (rejected() or {}).get('rejected_too_long') == '1')
+
+
+@pytest.mark.parametrize(
+    ('last_ns', 'now_ns', 'stamp_ns'),
+    [
+        (10**9, 2 * 10**9, 2 * 10**9),
+        (10**9, 10**9, 10**9 + 1),
+        (10**9 + 40_000_000, 10**9, 10**9 + 40_000_001),
+        (10**10, 10**9, 10**9),
+    ],
+)
+def test_every_command_is_newer_than_the_last_until_the_clock_jumps_back(
+    last_ns: int, now_ns: int, stamp_ns: int
+):
+    assert _stamp_after(last_ns, now_ns) == stamp_ns

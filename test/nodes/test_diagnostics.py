@@ -9,11 +9,11 @@ from vla_ros.nodes.wiring import DIAGNOSTICS
 pytestmark = pytest.mark.ros
 
 
-def test_health_is_reported_under_the_full_name_of_the_node(graph):
+def test_health_of_every_namespace_is_on_one_topic_under_the_full_name_of_the_node(graph):
     node = graph.add(Node('probe', namespace='/arm'))
     report_health(node, lambda: Health(WARN, 'warm', {'temperature': 41.25, 'fans': 2}))
     received = []
-    graph.peer.create_subscription(DIAGNOSTICS.type, '/arm/diagnostics', received.append, 10)
+    graph.peer.create_subscription(DIAGNOSTICS.type, '/diagnostics', received.append, 10)
     graph.until(lambda: received)
     status = received[0].status[0]
     assert (status.name, status.level, status.message) == ('/arm/probe', WARN, 'warm')

@@ -61,8 +61,9 @@ class Robot:
         self.attention = graph.listen(wiring.ATTENTION)
         self.health = graph.listen(wiring.DIAGNOSTICS)
 
-    def publish(self, pose=True, gripper=True, frame=None):
-        message = pose_to_message(Pose.of((0.1, 0.2, 0.3), (1, 0, 0, 0)), 7, 'base_link')
+    def publish(self, pose=True, gripper=True, frame=None, pose_ns=7):
+        pose_now = Pose.of((0.1, 0.2, 0.3), (1, 0, 0, 0))
+        message = pose_to_message(pose_now, pose_ns, 'base_link')
         if pose:
             self.graph.publish(wiring.ROBOT_POSE, message)
         if gripper:
@@ -146,6 +147,7 @@ def test_without_a_command_nothing_is_inferred(graph, robot, path, tokens):
     [
         ({'pose': False}, 'no fresh /robot_pose'),
         ({'gripper': False}, 'no fresh /gripper_state'),
+        ({'frame': image(stamp_ns=7 + 10**9)}, 'stamped 1.00 s before the image'),
         ({'frame': image(pixels=np.zeros((9, 9, 3), np.uint8))}, 'set image_width'),
     ],
 )
@@ -225,13 +227,13 @@ def test_a_policy_that_never_returns_ends_the_node(graph, robot, path, monkeypat
 def test_health_tells_the_policy_and_its_latency(graph, robot, path):
     node = inference_node(graph, path)
     graph.publish(wiring.COMMAND_EMBEDDING, command())
-    frame = image(stamp_ns=node.get_clock().now().nanoseconds)
+    now_ns = node.get_clock().now().nanoseconds
 
     def reported():
         values = {v.key: v.value for v in robot.health[-1].status[0].values}
         return values if values['latency_p50_ms'] != 'nan' else None
 
-    robot.publish_until(lambda: robot.health and reported(), frame=frame)
+    robot.publish_until(lambda: robot.health and reported(), frame=image(now_ns), pose_ns=now_ns)
     values = reported()
     assert values['policy'] == 'tiny'
     assert values['policy_sha256'] == node._manifest.sha256

@@ -267,9 +267,21 @@ def test_the_word_whose_attention_is_drawn_can_be_changed_while_it_runs(bench):
     assert len(bench.marker('attention').points) == 1
 
 
-def test_a_word_that_cannot_be_is_refused(bench):
-    result = bench.node.set_parameters([Parameter('word', value='red')])[0]
+@pytest.mark.parametrize('word', ['0', 0])
+def test_a_word_is_chosen_by_its_number_as_text_or_as_what_the_shell_makes_of_it(graph, word):
+    assert Bench(graph, word=word).node._word == '0'
+
+
+def test_a_word_is_chosen_by_its_number_while_it_runs(bench):
+    assert bench.node.set_parameters([Parameter('word', value=1)])[0].successful
+    assert bench.node._word == '1'
+
+
+@pytest.mark.parametrize('word', ['red', -1, 1.0, True, [1], None])
+def test_a_word_that_cannot_be_is_refused(bench, word):
+    result = bench.node.set_parameters([Parameter('word', value=word)])[0]
     assert not result.successful
+    assert bench.node._word == 'all'
     assert 'valid: all, peak' in result.reason
 
 

@@ -2,11 +2,14 @@
 
 from dataclasses import fields
 import math
+import re
 
 import pytest
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+import yaml
 
+from vla_ros import paths
 from vla_ros.errors import ConfigurationError
 from vla_ros.nodes.params import declare, NODE_PARAMS, PoseParams
 from vla_ros.nodes.pose_node import PoseNode
@@ -49,6 +52,8 @@ def beyond(f) -> list[object]:
 
 def not_valid(cls, f) -> list[object]:
     default = getattr(cls(), f.name)
+    if f.metadata.get('untyped'):
+        return []  # its node judges
     bad = NO_TEXTS if default == ('',) else list(WRONG_TYPES[type(default)])
     if 'ge' in f.metadata:
         bad += beyond(f)
@@ -69,7 +74,7 @@ def test_what_is_not_valid_is_refused_while_it_runs_and_the_old_value_kept(graph
     node = graph.add(Node('tried', enable_rosout=False))
     declare(node, cls)
     before = node.get_parameter(f.name).value
-    for value in (*not_valid(cls, f), None):
+    for value in (*not_valid(cls, f), *([] if f.metadata.get('untyped') else [None])):
         result = node.set_parameters([Parameter(f.name, value=value)])[0]
         assert not result.successful, value
         assert result.reason
@@ -116,3 +121,13 @@ def test_a_parameter_given_to_all_nodes_is_ignored_by_those_without_it(graph):
     overrides = [Parameter('max_bytes', value=99), Parameter('use_sim_time', value=False)]
     node = graph.add(Node('tried', parameter_overrides=overrides))
     assert declare(node, PoseParams).rate_hz == 50.0
+
+
+def test_the_examples_of_vla_yaml_are_taken(graph):
+    text = (paths.share_dir() / 'config' / 'vla.yaml').read_text(encoding='utf-8')
+    blocks = text[text.index('# /**/') :]
+    for name, section in yaml.safe_load(re.sub('^# ', '', blocks, flags=re.M)).items():
+        cls = NODE_PARAMS[name.rpartition('/')[2]]
+        for key, value in section['ros__parameters'].items():
+            taken = declared(graph, cls, key, value)
+            assert (list(taken) if isinstance(taken, tuple) else taken) == value

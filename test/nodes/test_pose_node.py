@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 import numpy as np
 from pose_bench import Bench, GOAL, START
@@ -182,6 +183,45 @@ def test_a_command_that_the_policy_refuses_ends_before_anything_moves(bench, ref
     bench.wait_for('holding', reason)
     bench.rest()
     assert bench.way_m() == 0.0
+
+
+def test_a_command_before_the_first_time_on_clock_is_told_and_counted(graph):
+    health = graph.listen(wiring.DIAGNOSTICS)
+    bench = Bench(graph, use_sim_time=True)
+    tokens = np.ones((3, 4), dtype=np.float32)
+    command = EncodedCommand('push', 1, tokens)
+    graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(command))
+    graph.until(lambda: 'rejected_command_before_clock' in str(health[-1:]))
+    status = health[-1].status[0]
+    assert status.level == DiagnosticStatus.ERROR
+    assert status.message.startswith('use_sim_time is set and nothing has come on /clock: ')
+    clock = graph.peer.create_publisher(ClockMessage, '/clock', 1)
+    graph.until(lambda: clock.get_subscription_count())
+    clock.publish(ClockMessage(clock=to_stamp(10**9)))
+    graph.until(lambda: 'use_sim_time' not in health[-1].status[0].message)
+    assert bench.told()['state'] == 'idle'
+
+
+def test_a_command_from_the_future_is_told_and_ends_the_task(running):
+    health = running.graph.listen(wiring.DIAGNOSTICS)
+    ahead_ns = running.now_ns() + 10**10
+    command = EncodedCommand('push', ahead_ns, np.ones((3, 4), dtype=np.float32))
+    running.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(command))
+    running.wait_for('holding', 'stopped')
+    running.graph.until(lambda: 'rejected_command_from_the_future' in str(health[-1:]))
+    running.rest()
+    running.command('point at the ball')
+    running.wait_for('running', 'ok')
+
+
+def test_a_stop_from_the_future_stops_now_and_keeps_older_commands_out(running):
+    old = EncodedCommand('push', running.now_ns(), np.ones((3, 4), dtype=np.float32))
+    empty = EncodedCommand('', running.now_ns() + 10**10, np.zeros((0, 4), np.float32))
+    running.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(empty))
+    running.wait_for('holding', 'stopped')
+    running.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(old))
+    running.spin(0.3)
+    assert running.told()['reason'] == 'stopped'
 
 
 def test_a_stalled_ros_clock_leads_to_a_hold_and_not_to_silence(graph):

@@ -30,6 +30,12 @@ def test_a_tick_is_late_beyond_a_quarter_of_its_period(report):
     assert report.health().values['late_ticks'] == 1
 
 
+def test_a_second_publisher_is_told_before_the_pose_that_is_missing_for_it(report):
+    assert report.health().message == 'nothing came on robot_pose yet'
+    report._controller.rival = '/robot_pose has 2 publishers'
+    assert report.health().message == '/robot_pose has 2 publishers'
+
+
 def test_latency_counts_the_first_pose_of_an_image_and_the_frame_age_every_one(report):
     for at_s in (1.05, 1.07, 1.09):
         tick(report, at_s, image_at_s=1.0)

@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 import gc
 from pathlib import Path
+from unittest.mock import MagicMock
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo
 from tiny_policy import write_policy
+import yaml
 
 from vla_ros import bringup
 from vla_ros.nodes import wiring
 from vla_ros.nodes.camera_node import CameraNode
-from vla_ros.nodes.client import client
+from vla_ros.nodes.client import Client, client
 from vla_ros.nodes.command_node import CommandNode
 from vla_ros.nodes.inference_node import InferenceNode
 from vla_ros.nodes.marker_node import MarkerNode
@@ -25,6 +28,8 @@ pytestmark = pytest.mark.ros
 
 POLICY = Path(__file__).parents[2] / 'config' / 'sros2' / 'policy.xml'
 NODES = ('sim', *bringup.PIPELINE)
+#: Who else has an enclave.
+OTHERS = ('robot', 'rviz', 'operator')
 #: Not in every version of ROS 2.
 NEWER = {'get_type_description'}
 
@@ -115,8 +120,8 @@ def test_an_enclave_allows_what_its_node_does_and_nothing_else(graph, tmp_path, 
 
 def test_every_node_has_an_enclave_and_starts_in_it():
     paths = {e.get('path') for e in ElementTree.parse(POLICY).getroot().iter('enclave')}
-    specs = bringup.GRAPHS['sim'](bringup.Options())
-    assert {f'/vla_ros/{name}' for name in (*NODES, 'robot', 'operator')} == paths
+    specs = [spec for graph in bringup.GRAPHS.values() for spec in graph(bringup.Options())]
+    assert {f'/vla_ros/{name}' for name in (*NODES, *OTHERS)} == paths
     for spec in specs:
         arguments = spec.ros_arguments()
         assert arguments[arguments.index('--enclave') + 1] == f'/vla_ros/{spec.name}'
@@ -131,20 +136,55 @@ def test_nothing_is_allowed_by_a_wildcard():
     'topic', [wiring.ROBOT_ACTION, wiring.GRIPPER_ACTION, wiring.STATUS, wiring.ACTION_CHUNK]
 )
 def test_what_moves_the_robot_has_one_publisher(topic):
-    may = [e for e in (*NODES, 'robot', 'operator') if f'/{topic.name}' in allowed(e)['publish']]
+    may = [e for e in (*NODES, *OTHERS) if f'/{topic.name}' in allowed(e)['publish']]
     assert may == ['inference' if topic is wiring.ACTION_CHUNK else 'pose']
 
 
 @pytest.mark.parametrize('service', [wiring.ESTOP, wiring.RESET, wiring.CANCEL, wiring.ENABLE])
 def test_only_the_operator_asks_the_pose_node_for_anything(service):
     name = resolved(service.server, service.name)
-    may = [e for e in (*NODES, 'robot', 'operator') if name in allowed(e).get('request', set())]
+    may = [e for e in (*NODES, *OTHERS) if name in allowed(e).get('request', set())]
     assert may == ['operator']
+
+
+def check_operator(user: Client) -> None:
+    """Compare a client with what the operator may do."""
+    has, may = used(user._node), allowed('operator')
+    asks = user._node.get_client_names_and_types_by_node(
+        user._node.get_name(), user._node.get_namespace()
+    )
+    assert has['publish'] <= may['publish']
+    assert has['subscribe'] <= may['subscribe']
+    assert {name for name, _ in asks} <= may['request']
+    assert has['reply'] == set()
 
 
 def test_the_command_line_needs_no_more_than_the_operator_may():
     with client() as user:
-        has, may = used(user._node), allowed('operator')
-    assert has['publish'] <= may['publish']
-    assert has['subscribe'] <= may['subscribe']
-    assert has['reply'] == set()
+        check_operator(user)
+
+
+def test_the_live_page_needs_no_more_than_the_operator_may():
+    pytest.importorskip('websockets', reason='the extra viz is not installed')
+    from vla_ros.nodes.web_bridge import WebBridge
+
+    with client() as user:
+        bridge = WebBridge(user, MagicMock())
+        bridge._on_camera_info(CameraInfo(width=192, height=192))
+        assert '/camera/image_raw' in used(user._node)['subscribe']
+        check_operator(user)
+
+
+def test_a_recorder_needs_no_more_than_the_operator_may():
+    pytest.importorskip('rosbags', reason='the extra record is not installed')
+    from vla_ros.nodes.bag_recorder import BagRecorder
+
+    with client() as user:
+        BagRecorder(user, MagicMock(), overlay=True)
+        check_operator(user)
+
+
+def test_rviz_may_see_what_its_displays_show():
+    manager = yaml.safe_load((POLICY.parents[1] / 'vla.rviz').read_text())['Visualization Manager']
+    shown = {f'/{d["Topic"]["Value"]}' for d in manager['Displays'] if 'Topic' in d}
+    assert shown <= allowed('rviz')['subscribe']

@@ -19,8 +19,8 @@ class User:
     def watch(self, topic, on_message):
         self._listeners[topic.name] = on_message
 
-    def tell(self, message, topic='/lab/diagnostics'):
-        self._listeners[topic](message)
+    def tell(self, message):
+        self._listeners['/diagnostics'](message)
 
 
 def health(name, prefix='', **values):
@@ -39,20 +39,36 @@ def test_it_is_complete_once_both_nodes_of_the_namespace_have_told():
 
 
 @pytest.mark.parametrize(
-    ('namespace', 'topic', 'node', 'robot'),
+    ('namespace', 'node', 'robot'),
     [
-        ('/left', '/diagnostics', '/inference', 'left.'),
-        ('/lab/left', '/lab/diagnostics', '/lab/inference', 'left.'),
-        ('/lab/left', '/diagnostics', '/inference', 'lab/left.'),
+        ('/left', '/inference', 'left.'),
+        ('/lab/left', '/lab/inference', 'left.'),
+        ('/lab/left', '/inference', 'lab/left.'),
     ],
 )
-def test_a_node_that_serves_several_robots_is_heard_for_this_one(namespace, topic, node, robot):
+def test_a_node_that_serves_several_robots_is_heard_for_this_one(namespace, node, robot):
     user = User(namespace)
     timing = Timing(user)
-    user.tell(health(node, 'other.', **MEASURED), topic)
+    user.tell(health(node, 'other.', **MEASURED))
     assert timing.values == {}
-    user.tell(health(node, robot, **MEASURED), topic)
+    user.tell(health(node, robot, **MEASURED))
     assert rows(timing.values) == {'image to chunk': 'p50 12.3 ms, p95 20.0 ms, p99 31.5 ms'}
+
+
+@pytest.mark.parametrize('name', ['/labour/pose', '/lab/left/pose', '/pose', 'lab/pose', 'a: b'])
+def test_what_others_tell_on_the_same_topic_is_left_out(name):
+    user = User()
+    timing = Timing(user)
+    user.tell(health(name, **MEASURED))
+    assert timing.values == {}
+
+
+def test_without_a_namespace_the_nodes_of_the_root_are_heard():
+    user = User('/')
+    timing = Timing(user)
+    user.tell(health('/pose', **MEASURED))
+    user.tell(health('/left/pose', **MEASURED))
+    assert timing.values == {'pose': MEASURED}
 
 
 def test_a_stage_is_told_in_percentiles():

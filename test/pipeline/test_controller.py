@@ -223,6 +223,28 @@ def test_beside_a_second_publisher_it_holds_and_plays_no_chunk(running):
     assert running.seen() == (State.RUNNING, Reason.OK)
 
 
+@pytest.mark.parametrize(
+    ('measured', 'reason'),
+    [
+        (None, Reason.NO_POSE),
+        (Measured(START, 'base_link', 90.0), Reason.POSE_LATE),
+        (Measured(START, 'elsewhere', 101.0), Reason.POSE_FRAME),
+    ],
+)
+def test_a_pose_that_is_missing_for_a_second_publisher_is_told_as_that(measured, reason):
+    bench = Bench()
+    bench.command()
+    bench.controller.measured = measured
+    now = Instant(101.0, 6_000_000_000)
+    assert bench.controller.tick(now).reason is reason
+    assert bench.controller.reason is reason
+    bench.controller.rival = '/robot_pose has 2 publishers'
+    output = bench.controller.tick(now)
+    assert (output.pose, output.held, output.reason) == (None, True, reason)
+    is_missing = reason is not Reason.POSE_FRAME
+    assert bench.controller.reason is (Reason.SECOND_PUBLISHER if is_missing else reason)
+
+
 def test_what_was_taken_before_a_second_publisher_was_noticed_is_not_played_after_it(running):
     running.accept()
     running.controller.rival = '/vla/action_chunk has 2 publishers'

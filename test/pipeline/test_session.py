@@ -80,6 +80,19 @@ def test_after_the_clock_jumped_back_commands_are_obeyed(running):
     assert running.start('push the ball', 1_000, 2_000)
 
 
+def test_a_command_from_the_future_is_not_obeyed_but_one_of_a_clock_little_ahead_is(session):
+    assert not session.start('push the ball', NOW + 60_000_000, NOW + 5)
+    assert session.state is State.IDLE
+    assert session.start('push the ball', NOW + 40_000_000, NOW + 5)
+
+
+def test_a_command_from_before_a_restart_and_before_the_clock_jumped_back_is_not_obeyed():
+    restarted = Session(Rules())
+    restarted.ignore_before(1_000)
+    assert not restarted.start('pick up the red block', NOW, 2_000)
+    assert restarted.start('push the ball', 2_000, 2_000)
+
+
 def test_enough_terminations_in_a_row_end_the_task(running):
     for probability in (0.9, 0.9, 0.1, 0.9, 0.9):
         running.terminate(probability)

@@ -17,7 +17,7 @@ import signal
 import sys
 
 from vla_ros import __version__
-from vla_ros.errors import ConfigurationError
+from vla_ros.errors import ConfigurationError, GET_OPENCV
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -62,6 +62,8 @@ def _missing_package(error: ModuleNotFoundError) -> str:
             f'{package} is missing: source a ROS 2 setup (source /opt/ros/DISTRO/setup.bash), '
             'or let "make demo" install the wheels'
         )
+    if package == 'cv2':
+        return f'{package} is missing: install it {GET_OPENCV}'
     return f'{package} is missing: install it with "python3 bootstrap.py all"'
 
 

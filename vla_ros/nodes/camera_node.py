@@ -2,7 +2,7 @@
 Camera frames in any common encoding to the model's size.
 
 Subscribes: camera/image_raw or camera/image_raw/compressed, camera/camera_info
-Publishes: vla/image, vla/camera_info (headers of the raw frame), diagnostics
+Publishes: vla/image, vla/camera_info (headers of the raw frame), /diagnostics
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 Typed commands to what the policy reads: normalised, and encoded once.
 
 Subscribes: natural_language_command
-Publishes: vla/command_embedding (latched), diagnostics
+Publishes: vla/command_embedding (latched), /diagnostics
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from vla_ros.nodes.runner import run
 from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.command import CommandError, is_stop, normalise, printable
 from vla_ros.pipeline.manifest import check_text_encoder
+from vla_ros.pipeline.session import is_from_the_future
 
 NO_TOKENS = np.zeros((0, 0), dtype=np.float32)
 
@@ -74,8 +75,7 @@ class CommandNode(Node):
             self.get_logger().warning(
                 f'rejected, holding ({error.reason}): {error}', throttle_duration_sec=1.0
             )
-        # Each is a command of its own, whatever its text and the clock.
-        stamp_ns = max(now_ns, self._newest.stamp_ns + 1)
+        stamp_ns = _stamp_after(self._newest.stamp_ns, now_ns)
         self._newest = EncodedCommand(text, stamp_ns, tokens, pieces)
         self._embedding.publish(command_to_message(self._newest))
 
@@ -95,6 +95,12 @@ class CommandNode(Node):
             **{f'rejected_{reason}': n for reason, n in sorted(self._rejected.items())},
         }
         return Health(OK, 'ok', values)
+
+
+def _stamp_after(last_ns: int, now_ns: int) -> int:
+    """Return the stamp of a command given now: each is one of its own, whatever its text."""
+    # After the clock jumped back, the next to the last would be refused as from the future.
+    return now_ns if is_from_the_future(last_ns, now_ns) else max(now_ns, last_ns + 1)
 
 
 def main(args: Sequence[str] | None = None) -> int:

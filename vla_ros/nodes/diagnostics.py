@@ -1,4 +1,4 @@
-"""What every node tells about its health, once a second, on the diagnostics topic."""
+"""What every node tells about its health, once a second, on /diagnostics."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def description(graph: str) -> LaunchDescription:
 
 def _argument(name: str, option: Field[Any]) -> DeclareLaunchArgument:
     is_flag = isinstance(option.default, bool)
-    choices = ('true', 'false') if is_flag else option.metadata.get('choices')
+    # Of flags ``Options.parse`` judges the value: launch itself writes True, others true.
+    choices = option.metadata.get('choices')
     return DeclareLaunchArgument(
         name,
         default_value=str(option.default).lower() if is_flag else str(option.default),

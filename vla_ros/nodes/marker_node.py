@@ -3,7 +3,7 @@ What the policy saw, wants and does, for RViz: attention in 3D, path, target, wo
 
 Subscribes: vla/attention or vla/saliency, vla/image, vla/camera_info, camera/pose,
 camera/depth/image_raw, vla/action_chunk, robot_action, vla/command_embedding, vla/status
-Publishes: multimodal_viz, vla/attention_image, vla/attention_entropy, diagnostics
+Publishes: multimodal_viz, vla/attention_image, vla/attention_entropy, /diagnostics
 
 Callbacks only keep the newest message; drawing happens at ``rate_hz`` and only if somebody looks.
 """
@@ -151,7 +151,7 @@ class MarkerNode(Node):
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
-            words = [check_word(p.value) for p in parameters if p.name == 'word']
+            words = [check_word(str(p.value)) for p in parameters if p.name == 'word']
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._word = (words or [self._word])[-1]

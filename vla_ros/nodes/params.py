@@ -30,7 +30,8 @@ def param(default: Any, doc: str, **limits: Any) -> Any:
     """
     Describe one parameter.
 
-    ``limits``: ``ge``, ``le``, ``one_of``; for the run time ``tunable`` or ``lowerable``.
+    ``limits``: ``ge``, ``le``, ``one_of``; for the run time ``tunable`` or ``lowerable``. A text
+    that may be a number is ``untyped``: the shell and YAML make numbers of what looks like one.
     """
     if isinstance(default, tuple):
         return field(default_factory=lambda: default, metadata={'doc': doc, **limits})
@@ -75,7 +76,8 @@ class CommandParams:
 class InferenceParams:
     policy_path: str = param(
         '',
-        'policy file with its manifest (.json) beside it; empty: the shipped policy',
+        'policy file with its manifest (.json) beside it; empty: the shipped policy; a change is '
+        'taken at the next configure',
         tunable=True,
     )
     num_threads: int = param(1, 'CPU threads of the policy', ge=1, le=64)
@@ -92,7 +94,11 @@ class InferenceParams:
         16, 'so many robots at most go through the policy in one pass', ge=1, le=64
     )
     state_timeout_s: float = param(
-        0.5, 'robot_pose or gripper_state older than this: no inference', ge=0.02, le=5.0
+        0.5,
+        'robot_pose or gripper_state older, or robot_pose stamped farther from the image: no '
+        'inference',
+        ge=0.02,
+        le=5.0,
     )
     inference_timeout_s: float = param(
         10.0,
@@ -258,6 +264,7 @@ class MarkerParams:
         'whose attention is drawn: all (words together), peak (the word that has most), or the '
         'number of a word, from 0',
         tunable=True,
+        untyped=True,
     )
     camera_pose: tuple[float, ...] = param(
         _unset(),
@@ -308,6 +315,7 @@ _OF_ROS = {'use_sim_time', 'start_type_description_service', 'qos_overrides'}
 def _descriptor(metadata: dict[str, Any], default: Any) -> ParameterDescriptor:
     changeable = metadata.get('tunable', False) or metadata.get('lowerable', False)
     descriptor = ParameterDescriptor(description=metadata['doc'], read_only=not changeable)
+    descriptor.dynamic_typing = metadata.get('untyped', False)
     if 'one_of' in metadata:
         descriptor.additional_constraints = 'one of ' + ', '.join(metadata['one_of'])
     if 'ge' in metadata and isinstance(default, float):
@@ -356,5 +364,5 @@ def declare(node: Node, cls: type[P]) -> P:
                 f'{node.get_name()}: parameter {f.name} is {value!r}; '
                 f'valid: {", ".join(f.metadata["one_of"])}'
             )
-        values[f.name] = tuple(value) if isinstance(default, tuple) else value
+        values[f.name] = type(default)(value)  # a tuple of a list, text of a number
     return cls(**values)

@@ -3,7 +3,7 @@ Action chunks to a servo-ready stream of poses: the only door to the robot.
 
 Subscribes: vla/action_chunk, vla/command_embedding, natural_language_command, robot_pose,
 estop_button
-Publishes: robot_action, gripper_action, vla/status, diagnostics
+Publishes: robot_action, gripper_action, vla/status, /diagnostics
 Serves: ~/estop, ~/reset, ~/cancel, ~/enable
 
 Ticks on the steady clock, so a stalled ROS clock leads to a hold and not to silence. Never imports
@@ -29,6 +29,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.interfaces import EncodedCommand
 from vla_ros.nodes import wiring
 from vla_ros.nodes.conversions import (
     chunk_from_message,
@@ -48,11 +49,15 @@ from vla_ros.pipeline.command import is_stop, printable
 from vla_ros.pipeline.controller import Controller
 from vla_ros.pipeline.gate import GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
-from vla_ros.pipeline.session import Rules, State
+from vla_ros.pipeline.session import is_from_the_future, Rules, State
 
 STATUS_PERIOD_S = 0.5
 #: Both clocks read within this are of one moment; so often it is tried.
 AT_ONCE_S, READINGS = 5e-4, 3
+AHEAD = (
+    'it is stamped {:.2f} s after now: synchronise the clocks of the machines, or if the clock '
+    'was set back, give the command again'
+)
 LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
 
 P = TypeVar('P')
@@ -67,6 +72,11 @@ class PoseNode(Node, KeepsTime):
         self._lookout = Lookout(self, WATCHED, SAID)
         self._has_clock = False
         self._report = PoseReport(self._controller)
+        clock = self.resolve_topic_name(wiring.CLOCK.name)
+        self._report.problem = (
+            f'use_sim_time is set and nothing has come on {clock}: is its publisher running? No '
+            'command is obeyed before; give it again then'
+        )
         self._latch = EstopLatch(latch_path(self.get_fully_qualified_name()))
         if self._latch.is_set:
             self._controller.estop(self._now_ns())
@@ -128,17 +138,25 @@ class PoseNode(Node, KeepsTime):
             self._reject('command', error)
             self._controller.stop(now_ns)
             return
+        self._serve(command, now_ns)
+
+    def _serve(self, command: EncodedCommand, now_ns: int) -> None:
+        is_ahead = is_from_the_future(command.stamp_ns, now_ns)
         if command.is_empty:
-            self._controller.stop(command.stamp_ns)
-        elif self._sees_clock(now_ns) and self._controller.start(
-            command.text, command.stamp_ns, now_ns
-        ):
+            self._controller.stop(now_ns if is_ahead else command.stamp_ns)
+        elif not self._sees_clock(now_ns):
+            self._refuse_command('before_clock', self._report.problem)
+        elif is_ahead:
+            ahead_s = (command.stamp_ns - now_ns) * 1e-9
+            self._refuse_command('from_the_future', AHEAD.format(ahead_s))
+            self._controller.stop(now_ns)
+        elif self._controller.start(command.text, command.stamp_ns, now_ns):
             self._report.start()
 
     def _sees_clock(self, now_ns: int) -> bool:
         """Return whether there is a time yet: /clock may begin later than this node."""
         if not self._has_clock and now_ns > 0:
-            self._has_clock = True
+            self._has_clock, self._report.problem = True, ''
             self._controller.ignore_before(now_ns)
         return self._has_clock
 
@@ -158,6 +176,10 @@ class PoseNode(Node, KeepsTime):
         self.get_logger().warning(
             f'refused a {what}: {printable(str(error))}', throttle_duration_sec=1.0
         )
+
+    def _refuse_command(self, why: str, sentence: str) -> None:
+        self._report.rejected[f'command_{why}'] += 1
+        self.get_logger().warning(f'refused a command: {sentence}', throttle_duration_sec=1.0)
 
     def _tick(self) -> None:
         now = self._now()

@@ -1,4 +1,4 @@
-"""What the pose node tells: the task on vla/status, its own health on diagnostics."""
+"""What the pose node tells: the task on vla/status, its own health on /diagnostics."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ class PoseReport:
 
     ``rejected`` counts messages that never became a candidate, by reason. ``latency`` is from an
     image's stamp to the first pose that follows from it, ``frame_age`` that of the image behind
-    every pose; ``late_ticks`` missed their deadline.
+    every pose; ``late_ticks`` missed their deadline. ``problem`` says what keeps every command
+    from being obeyed, '' if nothing does.
     """
 
     def __init__(self, controller: Controller) -> None:
         self.rejected: Counter[str] = Counter()
+        self.problem = ''
         self._controller = controller
         self._ticks = Stream()
         self._late_ticks = 0
@@ -106,11 +108,13 @@ class PoseReport:
             'ticks_limited': controller.limited_ticks,
             **{f'rejected_{what}': n for what, n in sorted(self.rejected.items())},
         }
+        if self.problem:
+            return Health(ERROR, self.problem, values)
         measured = controller.measured
-        if measured is None:
-            return Health(ERROR, f'nothing came on {wiring.ROBOT_POSE.name} yet', values)
         if controller.rival:
             return Health(ERROR, controller.rival, values)
+        if measured is None:
+            return Health(ERROR, f'nothing came on {wiring.ROBOT_POSE.name} yet', values)
         values['robot_pose_age_s'] = time.monotonic() - measured.received_s
         message = f'{controller.state.value}: {controller.reason.value}'
         return Health(_LEVELS.get(controller.state, OK), message, values)

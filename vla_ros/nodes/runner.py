@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from vla_ros import bringup, heartbeat
-from vla_ros.errors import ConfigurationError
+from vla_ros.errors import ConfigurationError, GET_OPENCV
 from vla_ros.freed_memory import keep_freed_memory
 from vla_ros.nodes import executors, in_process
 from vla_ros.shared_memory import remove_stale_locks
@@ -47,6 +47,8 @@ def _prepare_log() -> None:
 
 
 def _missing(error: ModuleNotFoundError) -> str:
+    if error.name == 'cv2':
+        return f'{error.name} is missing: install it {GET_OPENCV}'
     return (
         f'{error.name} is missing: activate the environment that "make demo" makes (. '
         '.venv/bin/activate), or install the extras of setup.py with pip'

@@ -3,7 +3,7 @@ The simulated camera and robot, in place of real ones.
 
 Subscribes: robot_action, gripper_action
 Publishes: camera/image_raw, camera/camera_info, camera/pose, robot_pose, gripper_state, sim/state,
-    diagnostics, and /clock if ``publish_clock``
+    /diagnostics, and /clock if ``publish_clock``
 Serves: ~/reset (the scene of the next seed, or that of the parameter ``scene``)
 """
 

@@ -1,10 +1,8 @@
-"""How long everything takes on its way, as the nodes tell it on diagnostics: for the terminal."""
+"""How long everything takes on its way, as the nodes tell it on /diagnostics: for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray
 
@@ -32,31 +30,30 @@ class Timing:
 
     def __init__(self, user: Client) -> None:
         self.values: dict[str, Values] = {}
-        for namespace, robot in _splits(user.namespace):
-            topic = replace(wiring.DIAGNOSTICS, name=f'{namespace}{wiring.DIAGNOSTICS.name}')
-            user.watch(topic, partial(self._on_health, namespace, robot))
+        self._namespace = user.namespace.rstrip('/')
+        user.watch(wiring.DIAGNOSTICS, self._on_health)
 
-    def _on_health(self, namespace: str, robot: str, message: DiagnosticArray) -> None:
+    def _on_health(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            values = {
-                pair.key.removeprefix(robot): pair.value
-                for pair in status.values
-                if pair.key.startswith(robot)
-            }
+            above, _, node = status.name.rpartition('/')
+            robot = _robot(self._namespace, above)
+            if robot is None:
+                continue
+            told = {pair.key: pair.value for pair in status.values}
+            values = {k.removeprefix(robot): v for k, v in told.items() if k.startswith(robot)}
             if values:
-                self.values[status.name.removeprefix(namespace)] = values
+                self.values[node] = values
 
     def is_complete(self) -> bool:
         """Return whether all that is told here has been heard."""
         return {'inference', 'pose'} <= set(self.values)
 
 
-def _splits(namespace: str) -> Iterator[tuple[str, str]]:
-    """Yield a namespace and those above it, with what each calls the values of a robot there."""
-    names = namespace.strip('/').split('/') if namespace.strip('/') else []
-    for count in range(len(names), -1, -1):
-        above, below = names[:count], names[count:]
-        yield '/'.join(['', *above, '']), f'{"/".join(below)}.' if below else ''
+def _robot(namespace: str, above: str) -> str | None:
+    """Return what a node in ``above`` calls the values of the robot there; None: elsewhere."""
+    if namespace == above:
+        return ''
+    return f'{namespace[len(above) + 1 :]}.' if namespace.startswith(f'{above}/') else None
 
 
 def rows(values: Mapping[str, Values]) -> dict[str, str]:

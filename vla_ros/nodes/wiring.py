@@ -1,7 +1,8 @@
 """
 Every topic and service of the graph: name, type, QoS and meaning, each written once.
 
-Names are relative, so a namespace or a remap moves them. ``docs/nodes.md`` is generated from this
+Names are relative, so a namespace or a remap moves them, but for the two topics that ROS has once
+for all robots. ``docs/nodes.md`` is generated from this
 file. QoS follows REP 2003: sources publish reliably, consumers of sensors accept best effort.
 
 What ends while its node spins has no callbacks for events of the middleware, such as the warning
@@ -304,7 +305,7 @@ CLOCK = Topic(
     'simulated time, where publish_clock is set',
 )
 DIAGNOSTICS = Topic(
-    'diagnostics',
+    '/diagnostics',
     DiagnosticArray,
     EVENTS,
     'all',

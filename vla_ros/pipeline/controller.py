@@ -96,7 +96,7 @@ class Controller:
         self._session.ignore_before(now_ns)
 
     def start(self, text: str, stamp_ns: int, now_ns: int) -> bool:
-        """Serve a command; return False if it is no newer than the last one or the last stop."""
+        """Serve a command; return False as ``Session.start`` does."""
         started = self._session.start(text, stamp_ns, now_ns)
         if started:
             self._player.clear()
@@ -169,10 +169,15 @@ class Controller:
             self._player.clear()  # what was taken before may be the other's
         share = (now.steady_s - self._enabled_s) / self._rules.enable_ramp_s
         output = self._gate.tick(now, self._wish(now), self.measured, min(max(share, 0.0), 1.0))
-        self._session.gated(output.reason, now.stamp_ns)
+        self._session.gated(self._told(output.reason), now.stamp_ns)
         if not output.held:
             self._terminate()
         return output
+
+    def _told(self, reason: Reason) -> Reason:
+        """Return why it is held as the user can mend it: no pose is believed beside a rival."""
+        is_without_pose = reason in (Reason.NO_POSE, Reason.POSE_LATE)
+        return Reason.SECOND_PUBLISHER if self.rival and is_without_pose else reason
 
     def _wish(self, now: Instant) -> Candidate | Reason:
         session = self._session

@@ -46,6 +46,11 @@ class Rules:
     button_timeout_s: float = 0.5
 
 
+def is_from_the_future(stamp_ns: int, now_ns: int) -> bool:
+    """Return whether a stamp is of another clock than this one, or from before it jumped back."""
+    return stamp_ns > now_ns + FUTURE_TOLERANCE_S * 1e9
+
+
 class Session:
     """Events in, state and reason out."""
 
@@ -99,10 +104,14 @@ class Session:
         self._barrier_ns = max(self._barrier_ns, now_ns)
 
     def start(self, text: str, stamp_ns: int, now_ns: int) -> bool:
-        """Serve a command; return False if it is no newer than the last one or the last stop."""
-        # What is known from the future was stamped before the clock jumped back.
-        clock_is_sane = self._barrier_ns <= now_ns + FUTURE_TOLERANCE_S * 1e9
-        if self._estopped or (clock_is_sane and stamp_ns <= self._barrier_ns):
+        """
+        Serve a command; return False if it is no newer than the last one or the last stop.
+
+        Nor is one from the future served: it may be older than the last stop.
+        """
+        # A barrier from the future was set before the clock jumped back.
+        barrier_ns = 0 if is_from_the_future(self._barrier_ns, now_ns) else self._barrier_ns
+        if self._estopped or stamp_ns <= barrier_ns or is_from_the_future(stamp_ns, now_ns):
             return False
         self._has_task = True
         self.command, self.command_stamp_ns, self._barrier_ns = text, stamp_ns, stamp_ns
