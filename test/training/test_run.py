@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.models.registry import policy_names
 from vla_ros.pipeline.policy import load_policy
 from vla_ros.training.batches import BatchConfig
@@ -70,3 +71,18 @@ def test_a_finished_run_is_only_exported_again(run_folder):
     train(tiny_config(), run_folder, 'tiny', workers=1)
     assert (run_folder / 'log.jsonl').read_text() == log
     assert (run_folder / 'tiny.pt').stat().st_mtime_ns > before
+
+
+def test_a_run_of_another_configuration_is_left_alone(run_folder):
+    before = {path: path.stat().st_mtime_ns for path in run_folder.rglob('*')}
+    config = tiny_config()
+    others = (
+        replace(config, seed=1),
+        replace(config, policy='late', options={}),
+        replace(config, trainer=replace(config.trainer, steps=6)),
+    )
+    for other in others:
+        with pytest.raises(ConfigurationError, match='begun with another configuration') as told:
+            train(other, run_folder, 'tiny', workers=1)
+        assert 'remove the folder, or choose another --name or --runs' in str(told.value)
+    assert {path: path.stat().st_mtime_ns for path in run_folder.rglob('*')} == before

@@ -68,7 +68,13 @@ def load_config(path: Path | None = None) -> TrainConfig:
 
 def save_config(config: TrainConfig, path: Path) -> None:
     """Write the resolved configuration; ``load_config`` reads it back."""
-    path.write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False))
+    path.write_text(yaml.safe_dump(document_of(config), sort_keys=False))
+
+
+def document_of(config: TrainConfig) -> dict[str, Any]:
+    """Return the configuration as a YAML document."""
+    document: dict[str, Any] = _plain(asdict(config))
+    return document
 
 
 def merged(default_path: Path, path: Path | None = None) -> dict[str, Any]:

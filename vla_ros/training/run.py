@@ -24,8 +24,9 @@ from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import COLOURS, Look, SHAPES
 from vla_ros.training import parallel
 from vla_ros.training.batches import Batches, TASKS
+from vla_ros.training.begun import begin
 from vla_ros.training.collection import collect, load_frames
-from vla_ros.training.config import save_config, TrainConfig
+from vla_ros.training.config import TrainConfig
 from vla_ros.training.corrections import PolicyActor
 from vla_ros.training.recipes import recipe_for
 from vla_ros.training.recipes.recipe import Lesson, moved, Recipe
@@ -68,6 +69,7 @@ def train(config: TrainConfig, folder: Path, name: str, workers: int, device: st
 
     What is already in the folder is used: demonstrations, sentences and the checkpoint. Steps are
     taken by several processes: by as many as torchrun started, else on a CPU by ``workers``.
+    Raises ConfigurationError if the folder was begun with another configuration.
     """
     with parallel.launched(parallel.local_device(device)):
         return _train(config, folder, name, workers, device)
@@ -76,8 +78,7 @@ def train(config: TrainConfig, folder: Path, name: str, workers: int, device: st
 def _train(config: TrainConfig, folder: Path, name: str, workers: int, device: str) -> Path:
     made = config.demonstrations
     with parallel.first_alone():
-        folder.mkdir(parents=True, exist_ok=True)
-        save_config(config, folder / 'config.yaml')
+        begin(config, folder, '--name or --runs')
         text_width = sentence_bank(folder, config.sentences, config.seed, workers).tokens.shape[1]
         shards = collect(folder / 'demonstrations', made, config.episodes, config.seed, workers)
     count = parallel.ranks()

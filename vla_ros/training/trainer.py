@@ -74,13 +74,23 @@ class Trainer:
         return self._folder / 'checkpoint.pt'
 
     def resume(self) -> bool:
-        """Go on from the checkpoint in the folder, if there is one."""
+        """
+        Go on from the checkpoint in the folder, if there is one.
+
+        Raises ConfigurationError if it is of another network.
+        """
         if not self.checkpoint_path.exists():
             return False
         saved = torch.load(self.checkpoint_path, map_location='cpu', weights_only=True)
-        self.model.load_state_dict(saved['model'])
-        self.average.load_state_dict(saved['average'])
-        self._optimiser.load_state_dict(saved['optimiser'])
+        try:
+            self.model.load_state_dict(saved['model'])
+            self.average.load_state_dict(saved['average'])
+            self._optimiser.load_state_dict(saved['optimiser'])
+        except (RuntimeError, ValueError) as error:
+            raise ConfigurationError(
+                f'{self.checkpoint_path} is of another network: remove {self._folder}, '
+                'or choose another folder'
+            ) from error
         self.step = saved['step']
         return True
 

@@ -14,8 +14,9 @@ import torch
 from vla_ros.errors import ConfigurationError
 from vla_ros.evaluation.report import read_report, Report, report_path
 from vla_ros.pipeline.manifest import read_manifest
+from vla_ros.training.begun import check_begun
 from vla_ros.training.collection import collect, load_frames
-from vla_ros.training.config import load_config, TrainConfig
+from vla_ros.training.config import TrainConfig
 from vla_ros.training.run import train
 from vla_ros.training.sentences import sentence_bank
 
@@ -106,12 +107,8 @@ def _train(config: TrainConfig, folder: Path, name: str) -> None:
 
 
 def _is_trained(folder: Path, name: str, config: TrainConfig) -> bool:
+    check_begun(config, folder, '--runs')
     path = folder / f'{name}.pt'
-    saved = folder / 'config.yaml'
-    if saved.exists() and load_config(saved) != config:
-        raise ConfigurationError(
-            f'{folder} was begun with another configuration: remove it, or choose other --runs'
-        )
     if not (path.is_file() and report_path(path).is_file()):
         return False
     return read_report(path).sha256 == read_manifest(path).sha256
