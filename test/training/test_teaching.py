@@ -22,6 +22,7 @@ def config_path(tmp_path_factory):
     config = load_config()
     config = replace(
         config,
+        corrections=replace(config.corrections, at_steps=()),
         sentences=300,
         batch=replace(config.batch, sentences=16),
         trainer=replace(config.trainer, steps=3, warmup_steps=1, log_every=1, save_every=2),

@@ -101,17 +101,15 @@ def _splits(chosen: str) -> list[str]:
 
 
 def _config(args: argparse.Namespace) -> TrainConfig:
-    from dataclasses import replace
-
     from vla_ros.paths import share_dir
-    from vla_ros.training.config import load_config
+    from vla_ros.training.config import changed, load_config
 
     config = load_config(args.config or share_dir() / 'config' / 'train' / 'zoo.yaml')
     if args.steps is None:
         return config
     if args.steps < 1:
         raise ConfigurationError(f'--steps is {args.steps}; valid: 1 and more')
-    return replace(config, trainer=replace(config.trainer, steps=args.steps))
+    return changed(config, {'trainer': {'steps': args.steps}}, '--steps')
 
 
 def _measure(path: Path, splits: list[str], args: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ class TrainConfig:
     trainer: TrainerConfig
     loss_weights: Mapping[str, float]
 
+    def __post_init__(self) -> None:
+        stages = (0, *self.corrections.at_steps, self.trainer.steps)
+        if any(later <= before for before, later in pairwise(stages)):
+            raise ValueError(
+                f'corrections.at_steps are {list(self.corrections.at_steps)}; valid: ascending '
+                f'between 0 and trainer.steps, {self.trainer.steps}, or [] for no corrections'
+            )
+
 
 def load_config(path: Path | None = None) -> TrainConfig:
     """
@@ -64,6 +73,21 @@ def load_config(path: Path | None = None) -> TrainConfig:
         return parse(TrainConfig, document)
     except ValueError as error:
         raise ConfigurationError(f'{path or default_path}: {error}') from error
+
+
+def changed(config: TrainConfig, changes: dict[str, Any], option: str) -> TrainConfig:
+    """
+    Return the configuration with some settings changed, as a file would.
+
+    Raises ConfigurationError, which names the ``option`` that asked for it, if they do not go
+    together.
+    """
+    document = document_of(config)
+    _update(document, changes)
+    try:
+        return parse(TrainConfig, document)
+    except ValueError as error:
+        raise ConfigurationError(f'{option}: {error}') from error
 
 
 def save_config(config: TrainConfig, path: Path) -> None:
