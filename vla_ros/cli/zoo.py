@@ -26,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--steps', type=int, help='of training, instead of the configuration')
     parser.add_argument('--runs', type=Path, default=Path('runs/zoo'), help='folder of all runs')
     parser.add_argument(
-        '--data', type=Path, help='run whose demonstrations are used; new ones are made if left'
+        '--data',
+        type=Path,
+        help='run whose demonstrations are used, with --config its config.yaml; new ones are made '
+        'if left',
     )
     parser.add_argument('--splits', default=_DEFAULT_SPLITS, help='to be measured on')
     parser.add_argument('--episodes', type=int, default=200, help='of each split')
@@ -42,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from vla_ros.evaluation.zoo import Member, page, to_json
-    from vla_ros.training.zoo import config_of, minutes, policy_path, prepare, share, train_all
+    from vla_ros.training.zoo import borrow, config_of, minutes, policy_path, prepare, train_all
 
     names, splits = _names(args.policies), _splits(args.splits)
     config = _config(args)
@@ -52,9 +55,7 @@ def run(args: argparse.Namespace) -> int:
     configs = {name: config_of(config, name) for name in names}
     data = args.runs / 'data'
     if args.data is not None:
-        if not (args.data / 'demonstrations').is_dir():
-            raise ConfigurationError(f'{args.data} has no demonstrations: give a finished run')
-        share(args.data, data)
+        borrow(config, args.data, data)
     frames = prepare(config, data, args.workers)
     _tell(f'{frames} frames in {data}')
     os.environ['TQDM_DISABLE'] = '1'  # bars of several processes overwrite each other
