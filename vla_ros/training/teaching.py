@@ -88,11 +88,11 @@ def _steps(rank: int, ranks: int, config: TrainConfig, folder: Path, words: Word
     bank = sentence_bank(folder, config.sentences, config.seed, ranks, words)
 
     def batch_at(step: int) -> tuple[SentenceBatch, torch.Generator]:
-        # What is random in a step depends on the seed and the step alone.
-        torch.manual_seed(config.seed + ranks * step + rank)
+        seed = parallel.step_seed(config.seed, step, rank)
+        torch.manual_seed(seed)
         rng = np.random.default_rng((config.seed, step, 1))
         rows = rng.integers(len(bank), size=config.batch.sentences)[rank::ranks]
-        return bank.batch(rows), torch.Generator().manual_seed(config.seed + ranks * step + rank)
+        return bank.batch(rows), torch.Generator().manual_seed(seed)
 
     trainer.run(batch_at, config.trainer.steps)
 

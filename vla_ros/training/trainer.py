@@ -1,8 +1,8 @@
 """
 The training loop: steps, an average of the weights, checkpoints to go on from, curves.
 
-Batches depend on the seed and the step alone, so a run that is killed goes on as if it had not
-been. Mixed precision is used where this machine is faster with it.
+Batches depend on the seed, the step and the process alone, so a run that is killed goes on as if
+it had not been. Mixed precision is used where this machine is faster with it.
 """
 
 from __future__ import annotations
