@@ -1,5 +1,6 @@
 """``vla-ros eval`` as its users call it."""
 
+from dataclasses import replace
 import json
 import shutil
 
@@ -8,7 +9,7 @@ import pytest
 from vla_ros.cli import eval as eval_command
 from vla_ros.cli import main
 from vla_ros.paths import shipped_policy_path
-from vla_ros.pipeline.manifest import manifest_path, read_manifest
+from vla_ros.pipeline.manifest import manifest_path, read_manifest, to_json
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,16 @@ from vla_ros.pipeline.manifest import manifest_path, read_manifest
 def test_a_users_mistake_is_one_sentence(argv, reason, capsys):
     assert main(['eval', *argv]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_the_balance_of_an_exported_policy_is_refused_before_any_trial(tmp_path, capsys):
+    policy = tmp_path / 'mine.onnx'
+    manifest = replace(read_manifest(shipped_policy_path()), backend='onnxruntime')
+    manifest_path(policy).write_text(to_json(manifest))
+    argv = ['--policy', str(policy), '--balance', '--out', str(tmp_path / 'out')]
+    assert main(['eval', *argv]) == 2
+    assert 'onnxruntime has no gradients, so there is no balance; give' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
 
 
 def test_help_names_every_split_and_a_line_of_a_commands_file(capsys):

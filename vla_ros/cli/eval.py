@@ -78,6 +78,7 @@ def _epilog() -> str:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vla_ros.evaluation.balance import check_gradients
     from vla_ros.evaluation.report import gap_text, Report
     from vla_ros.evaluation.rollouts import evaluate
     from vla_ros.paths import shipped_policy_path
@@ -86,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     policy = args.policy or shipped_policy_path()
     specs = _specs(args)
     manifest = read_manifest(policy)
+    if args.balance:
+        check_gradients(manifest)
     encoder = manifest.text_encoder.short
     report = Report(manifest.name, manifest.sha256)
     _prepare(args)

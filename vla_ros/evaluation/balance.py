@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.evaluation.looking import Onlooker
 from vla_ros.evaluation.masking import MODALITIES
 from vla_ros.evaluation.metrics import modality_balance, ModalityUse
@@ -18,7 +19,17 @@ from vla_ros.evaluation.splits import build, Spec
 from vla_ros.evaluation.statistics import Rate
 from vla_ros.geometry import Array
 from vla_ros.interfaces import Observation
+from vla_ros.pipeline.manifest import PolicyManifest, read_manifest
 from vla_ros.pipeline.policy import load_policy, TorchPolicy
+
+
+def check_gradients(manifest: PolicyManifest) -> None:
+    """Raise ConfigurationError for a policy that no balance can be measured of."""
+    if manifest.backend != 'torchscript':
+        raise ConfigurationError(
+            f'policy {manifest.name}: {manifest.backend} has no gradients, so there is no '
+            'balance; give the TorchScript file that it was exported from, or leave --balance'
+        )
 
 
 def attributions(policy: TorchPolicy, observation: Observation) -> dict[str, Array]:
@@ -53,8 +64,10 @@ def measure_balance(
     """
     Do trials of tasks without each modality in turn, and look at the gradients at their start.
 
-    ``whole`` is the success in the same trials with all modalities.
+    ``whole`` is the success in the same trials with all modalities. Raises ConfigurationError, at
+    once, for a policy without gradients.
     """
+    check_gradients(read_manifest(policy_path))
     masked = {
         name: success_rate(list(evaluate(policy_path, specs, latency_s, workers, name)))
         for name in MODALITIES
