@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     if (gap := report.phrasing_gap()) is not None:
         print(f'by phrasing: {gap_text(gap)}\n')
     if args.balance:
-        report = _balance(args, policy, specs, report)
+        report = _balance(args, policy, specs, direct, report)
     if args.through:
         report = _through_ros(args, policy, specs, direct, report, encoder)
     if args.json:
@@ -194,13 +194,19 @@ def _draw_failures(args: argparse.Namespace, split: str, episodes: Iterable[Epis
             write_picture(path, contact_sheet(films[:count], tile_px=tile_px))
 
 
-def _balance(args: argparse.Namespace, policy: Path, specs: list[Spec], report: Report) -> Report:
+def _balance(
+    args: argparse.Namespace,
+    policy: Path,
+    specs: list[Spec],
+    direct: dict[str, list[Episode]],
+    report: Report,
+) -> Report:
     """Measure what each modality is worth; return the report with it."""
     from vla_ros.evaluation.balance import measure_balance
-    from vla_ros.evaluation.report import balance_table
+    from vla_ros.evaluation.report import balance_table, successes
 
     known = [spec for spec in specs if spec.split == 'known']
-    whole = report.splits['known'].rate
+    whole = successes(direct['known'])
     found = measure_balance(policy, known, whole, args.latency, args.workers)
     print(balance_table(found), end='\n\n', flush=True)
     return replace(report, balance=found)
