@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.limits import check_least
 
 if TYPE_CHECKING:
     from vla_ros.evaluation.episodes import Episode
@@ -47,11 +48,9 @@ def run(args: argparse.Namespace) -> int:
     from vla_ros.evaluation.zoo import Member, page, to_json
     from vla_ros.training.zoo import borrow, config_of, minutes, policy_path, prepare, train_all
 
+    check_least(args, episodes=1, seed=0, ros=0, workers=1, steps=1)
     names, splits = _names(args.policies), _splits(args.splits)
     config = _config(args)
-    for name, least in (('episodes', 1), ('seed', 0), ('ros', 0), ('workers', 1)):
-        if getattr(args, name) < least:
-            raise ConfigurationError(f'--{name} is {getattr(args, name)}; valid: {least} and more')
     configs = {name: config_of(config, name) for name in names}
     data = args.runs / 'data'
     if args.data is not None:
@@ -108,8 +107,6 @@ def _config(args: argparse.Namespace) -> TrainConfig:
     config = load_config(args.config or share_dir() / 'config' / 'train' / 'zoo.yaml')
     if args.steps is None:
         return config
-    if args.steps < 1:
-        raise ConfigurationError(f'--steps is {args.steps}; valid: 1 and more')
     return changed(config, {'trainer': {'steps': args.steps}}, '--steps')
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
+from vla_ros.limits import check_least
 from vla_ros.pipeline.strict_json import parse
 from vla_ros.training.batches import BatchConfig
 from vla_ros.training.demonstrations import DemonstrationConfig
@@ -24,6 +25,9 @@ class CorrectionConfig:
 
     at_steps: tuple[int, ...]
     episodes: int
+
+    def __post_init__(self) -> None:
+        check_least(self, episodes=1)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,12 @@ class TrainConfig:
     loss_weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
+        check_least(self, seed=0, episodes=1, sentences=1)
+        if self.batch.commands > self.demonstrations.labels_per_frame:
+            raise ValueError(
+                f'batch.commands is {self.batch.commands}; valid: up to '
+                f'demonstrations.labels_per_frame, {self.demonstrations.labels_per_frame}'
+            )
         stages = (0, *self.corrections.at_steps, self.trainer.steps)
         if any(later <= before for before, later in pairwise(stages)):
             raise ValueError(

@@ -83,6 +83,9 @@ def _train(config: TrainConfig, folder: Path, name: str, workers: int, device: s
     _check_share(config.batch.frames, parallel.ranks())
     made = config.demonstrations
     with parallel.first_alone():
+        # A wrong option is told now, not when the demonstrations are made.
+        spec = policy_spec(config, load_text_encoder().width)
+        build_policy(config.policy, spec, config.options)
         begin(config, folder, '--name or --runs')
         text_width = sentence_bank(folder, config.sentences, config.seed, workers).tokens.shape[1]
         shards = collect(folder / 'demonstrations', made, config.episodes, config.seed, workers)

@@ -21,6 +21,7 @@ from torch import nn, Tensor
 from tqdm import tqdm
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.limits import check_least
 from vla_ros.training.parallel import average_gradients
 
 #: Returns the losses of a batch by name.
@@ -39,6 +40,10 @@ class TrainerConfig:
     max_gradient_norm: float
     log_every: int
     save_every: int
+
+    def __post_init__(self) -> None:
+        check_least(self, steps=1, warmup_steps=0, log_every=1, save_every=1)
+        check_least(self, learning_rate=0, weight_decay=0, average_decay=0, max_gradient_norm=0)
 
 
 class Trainer:
@@ -109,9 +114,14 @@ class Trainer:
         partial.replace(self.checkpoint_path)
 
     def run(self, batch_at: Callable[[int], Any], until_step: int) -> None:
-        """Train on ``batch_at(step)`` up to a step, logging to ``log.jsonl``."""
+        """
+        Train on ``batch_at(step)`` up to a step, logging to ``log.jsonl``.
+
+        A line holds the means since the one before; the last step always ends one.
+        """
         config = self._config
         sums: dict[str, float] = {}
+        summed = 0
         started_s = time.monotonic()
         self.model.train()
         with tqdm(
@@ -126,19 +136,21 @@ class Trainer:
                 self.step += 1
                 bar.update()
                 for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value / config.log_every
-                if self.step % config.log_every == 0 and self._keeps_records:
-                    self._log(sums, time.monotonic() - started_s)
-                    bar.set_postfix({name: f'{value:.3f}' for name, value in sums.items()})
-                    sums = {}
-                ends = self.step % config.save_every == 0 or self.step == until_step
-                if ends and self._keeps_records:
+                    sums[name] = sums.get(name, 0.0) + value
+                summed += 1
+                ends = self.step == until_step
+                if (ends or self.step % config.log_every == 0) and self._keeps_records:
+                    means = {name: value / summed for name, value in sums.items()}
+                    self._log(means, time.monotonic() - started_s)
+                    bar.set_postfix({name: f'{value:.3f}' for name, value in means.items()})
+                    sums, summed = {}, 0
+                if (ends or self.step % config.save_every == 0) and self._keeps_records:
                     self.save()
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step."""
         config = self._config
-        warmup = min((step + 1) / config.warmup_steps, 1.0)
+        warmup = min((step + 1) / max(config.warmup_steps, 1), 1.0)
         fall = 0.5 * (1.0 + math.cos(math.pi * min(step / config.steps, 1.0)))
         return config.learning_rate * warmup * max(fall, 0.005)
 

@@ -12,7 +12,7 @@ from torch import nn, Tensor
 
 def width_per_head(width: int, heads: int) -> int:
     """Return how wide each head is; raises ValueError if they cannot be equally wide."""
-    if width % heads:
+    if heads < 1 or width % heads:
         raise ValueError(f'width {width} does not divide into {heads} heads')
     return width // heads
 
