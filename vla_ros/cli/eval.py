@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.limits import check_least
 
 if TYPE_CHECKING:
     from vla_ros.evaluation.episodes import Episode
@@ -25,6 +26,8 @@ _ABSTENTION_COUNT = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from vla_ros.evaluation.closed_loop import LATENCY_S
+
     parser.add_argument('--policy', type=Path, help='policy file; the shipped one if left')
     parser.add_argument(
         '--split', nargs='+', metavar='NAME', help='known if left; "all" or names (see below)'
@@ -51,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='also the trials of "known" without the picture, the words and the state in turn',
     )
     parser.add_argument(
-        '--latency', type=float, default=0.06, help='s between an image and its action'
+        '--latency', type=float, default=LATENCY_S, help='s between an image and its action'
     )
     parser.add_argument('--workers', type=int, help='processes; one a core if left')
     parser.add_argument(
@@ -120,6 +123,7 @@ def _specs(args: argparse.Namespace) -> list[Spec]:
         raise ConfigurationError(
             f'no split {unknown[0]!r}; there are: {", ".join(SPLITS)}, or {ALL}'
         )
+    check_least(args, latency=0, workers=1)
     if args.episodes < 1 or args.seed < 0:
         raise ConfigurationError('--episodes must be at least 1 and --seed at least 0')
     if args.balance and not {'known', ALL} & set(names):
@@ -135,11 +139,14 @@ def _specs(args: argparse.Namespace) -> list[Spec]:
 
 def _command(args: argparse.Namespace) -> str:
     """Return the command line that measures the same again."""
+    from vla_ros.evaluation.closed_loop import LATENCY_S
+
     words = ['vla-ros eval']
     words += [f'--policy {args.policy}'] if args.policy else []
     words += [f'--split {" ".join(args.split)}'] if args.split else []
     words += [f'--commands {args.commands}'] if args.commands else []
     words += [f'--episodes {args.episodes} --seed {args.seed}']
+    words += [f'--latency {args.latency}'] if args.latency != LATENCY_S else []
     words += ['--balance'] if args.balance else []
     words += [f'--through {args.through}'] if args.through else []
     return ' '.join(words)

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.evaluation.closed_loop import LATENCY_S
 from vla_ros.evaluation.looking import Onlooker
 from vla_ros.evaluation.masking import MODALITIES
 from vla_ros.evaluation.metrics import modality_balance, ModalityUse
 from vla_ros.evaluation.report import successes
-from vla_ros.evaluation.rollouts import evaluate, LATENCY_S
+from vla_ros.evaluation.rollouts import evaluate
 from vla_ros.evaluation.splits import build, Spec
 from vla_ros.geometry import Array
 from vla_ros.interfaces import Observation
