@@ -51,9 +51,9 @@ def paired(both, one_alone, other_alone, neither):
 @pytest.mark.parametrize(
     ('cells', 'low', 'high'),
     [
-        # Newcombe (1998, paired data), table II, method 10.
+        # Newcombe (1998, paired data), method 10.
         ((36, 12, 2, 0), 0.0569, 0.3404),
-        # Fagerland, Lydersen and Laake (2014), tables of two studies, "square-and-add".
+        # Fagerland, Lydersen and Laake (2017, contingency tables), chapter 8, square-and-add.
         ((1, 1, 7, 12), -0.507, -0.026),
         ((59, 6, 16, 80), -0.1186, -0.0046),
     ],
