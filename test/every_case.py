@@ -123,8 +123,12 @@ CASES = {
     ),
     'prefix block': Case(
         lambda: PrefixBlock(8, 2),
-        lambda: (tokens(4), tokens(), torch.cat([MASK, torch.ones(3, 4).bool()], dim=1)),
-        [(3, 4, 8), (3, 9, 8)],
+        lambda: (
+            tokens(4),
+            tokens().repeat(1, 1, 2),
+            torch.cat([MASK, torch.ones(3, 4).bool()], dim=1),
+        ),
+        [(3, 4, 8), (3, 9, 16)],
     ),
     'prefix transformer': Case(
         lambda: PrefixTransformer(8, 2, 2),

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from vla_ros.cli import main
+from vla_ros.paths import share_dir
 
+DEFAULT = str(share_dir() / 'config' / 'train' / 'default.yaml')
 TINY = """
 policy: late
 options: {image_width: 8, width: 16, heads: 2}
@@ -25,6 +27,10 @@ trainer: {steps: 2, warmup_steps: 1, log_every: 1, save_every: 2}
         (['--splits', 'hard'], "no split 'hard'; there are: known, rare, patterns,"),
         (['--episodes', '0'], '--episodes is 0; valid: 1 and more'),
         (['--steps', '0'], '--steps is 0; valid: 1 and more'),
+        (
+            ['--config', DEFAULT, '--steps', '9'],
+            '--steps: corrections.at_steps are [1500, 3000]; valid: ascending',
+        ),
         (['--data', '/nowhere'], '/nowhere has no demonstrations: give a finished run'),
         (['--config', '/nowhere.yaml'], '/nowhere.yaml: cannot be read'),
     ],

@@ -13,7 +13,7 @@ from vla_ros.evaluation.metrics import (
     retrieval,
     success_by,
 )
-from vla_ros.evaluation.statistics import Rate
+from vla_ros.evaluation.statistics import Difference, Rate
 
 #: Of three images and three texts: the right text is first, second and last.
 SIMILARITY = np.array([[0.9, 0.5, 0.1], [0.6, 0.5, 0.4], [0.3, 0.2, 0.1]])
@@ -102,27 +102,32 @@ def test_generating_another_shape_is_refused(other):
         generation([[1.0, 2.0]], other)
 
 
+def won(count):
+    return [i < count for i in range(100)]
+
+
 def test_a_modality_is_worth_what_is_lost_without_it():
     uses = modality_balance(
-        Rate.of(90, 100),
-        {'vision': Rate.of(10, 100), 'text': Rate.of(88, 100)},
+        won(90),
+        {'vision': won(10), 'text': won(88)},
         {'vision': np.full((2, 3, 4), 0.5), 'text': np.array([[-3.0], [1.0]])},
     )
     assert uses['vision'].loss.value == pytest.approx(0.8)
     assert uses['vision'].loss.low > 0.5
-    assert uses['text'].loss.low < 0.0 < uses['text'].loss.high
+    assert uses['text'].without == Rate.of(88, 100)
+    assert uses['text'].loss == Difference.of_pairs(won(90), won(88))
     shares = {name: use.gradient_share for name, use in uses.items()}
     assert shares == pytest.approx({'vision': 0.75, 'text': 0.25})
 
 
 def test_without_any_gradient_no_modality_has_a_share():
-    use = modality_balance(Rate.of(1, 2), {'text': Rate.of(1, 2)}, {'text': [0.0]})['text']
+    use = modality_balance(won(1), {'text': won(1)}, {'text': [0.0]})['text']
     assert use.gradient_share == 0.0
 
 
 def test_modalities_of_success_and_gradient_must_agree():
     with pytest.raises(ValueError, match='vision'):
-        modality_balance(Rate.of(1, 2), {'text': Rate.of(1, 2)}, {'vision': [1.0]})
+        modality_balance(won(1), {'text': won(1)}, {'vision': [1.0]})
 
 
 def test_success_is_counted_in_each_group():

@@ -90,6 +90,22 @@ def test_the_groups_that_fare_best_and_worst_are_told_with_their_gap():
     assert gaps['colour'].difference.low < 1.0
 
 
+def test_the_two_episodes_of_a_swap_are_one_trial_of_what_they_both_name():
+    def turn(seed, number, task, success):
+        return replace(swap(seed, number, success), task=task)
+
+    found = report(
+        turn(0, 0, 'pick|red block|', True),
+        turn(0, 1, 'pick|blue block|', False),
+        turn(1, 0, 'push|red ball|', True),
+        turn(1, 1, 'push|red cylinder|', True),
+    ).gaps
+    assert (found['task'].best, found['task'].worst) == ('push', 'pick')
+    assert found['task'].difference == Difference.of(Rate.of(1, 1), Rate.of(0, 1))
+    # Red was named in three episodes, of two scenes.
+    assert found['colour'].difference == Difference.of(Rate.of(2, 2), Rate.of(0, 1))
+
+
 def test_phrasings_are_compared_split_by_split():
     whole = Report('a', 'b').with_split('known', report(PICK, PICK))
     assert whole.phrasing_gap() is None

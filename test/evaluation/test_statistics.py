@@ -41,6 +41,56 @@ def test_intervals_of_differences_agree_with_the_published_ones(one, other, low,
     assert difference.high == pytest.approx(high, abs=1e-4)
 
 
+def paired(both, one_alone, other_alone, neither):
+    counts = ((True, True), both), ((True, False), one_alone)
+    counts += ((False, True), other_alone), ((False, False), neither)
+    trials = [pair for pair, count in counts for _ in range(count)]
+    return Difference.of_pairs([one for one, _ in trials], [other for _, other in trials])
+
+
+@pytest.mark.parametrize(
+    ('cells', 'low', 'high'),
+    [
+        # Newcombe (1998, paired data), method 10.
+        ((36, 12, 2, 0), 0.0569, 0.3404),
+        # Fagerland, Lydersen and Laake (2017, contingency tables), chapter 8, square-and-add.
+        ((1, 1, 7, 12), -0.507, -0.026),
+        ((59, 6, 16, 80), -0.1186, -0.0046),
+    ],
+)
+def test_intervals_of_paired_differences_agree_with_the_published_ones(cells, low, high):
+    both, one_alone, other_alone, _ = cells
+    difference = paired(*cells)
+    assert difference.value == pytest.approx((one_alone - other_alone) / sum(cells))
+    digits = 5e-4 if cells[0] == 1 else 1e-4
+    assert (difference.low, difference.high) == pytest.approx((low, high), abs=digits)
+
+
+def test_the_same_trials_tell_a_difference_better_than_separate_ones():
+    same, separate = paired(60, 10, 0, 30), Difference.of(Rate.of(70, 100), Rate.of(60, 100))
+    assert same.value == pytest.approx(separate.value)
+    assert separate.low < 0.0 < same.low
+    assert same.high < separate.high
+
+
+@pytest.mark.parametrize('won', [True, False])
+def test_where_all_trials_end_alike_the_interval_is_that_of_separate_ones(won):
+    ends = Difference.of_pairs([won] * 50, [won] * 50)
+    rate = Rate.of(50 * won, 50)
+    assert ends == Difference.of(rate, rate)
+
+
+def test_the_other_way_round_the_difference_is_the_opposite():
+    there, back = paired(5, 9, 2, 8), paired(5, 2, 9, 8)
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+
+
+@pytest.mark.parametrize('other', [[], [True, False]])
+def test_pairs_are_as_many_of_both_and_some(other):
+    with pytest.raises(ValueError, match='expected as many, and some'):
+        Difference.of_pairs([True] if other else [], other)
+
+
 def test_more_confidence_is_a_wider_interval():
     sure, surer = Rate.of(8, 10), Rate.of(8, 10, confidence=0.99)
     assert surer.low < sure.low < sure.high < surer.high

@@ -8,7 +8,7 @@ from tiny_training import average_part, fail_in_the_second, make, train, weights
 import torch
 from torch import nn
 
-from vla_ros.training.parallel import average_gradients, ranks, run_ranks
+from vla_ros.training.parallel import average_gradients, ranks, run_ranks, step_seed
 
 
 def test_one_process_works_right_here():
@@ -71,3 +71,16 @@ def test_processes_that_torchrun_starts_learn_what_one_does(tmp_path):
 def test_a_process_that_fails_is_told():
     with pytest.raises(Exception, match='no more memory'):
         run_ranks(2, fail_in_the_second)
+
+
+def test_no_two_steps_seeds_or_processes_draw_the_same():
+    drawn = {
+        step_seed(seed, step, rank)
+        for seed in range(20)
+        for step in range(20)
+        for rank in range(20)
+    }
+    assert len(drawn) == 20**3
+    assert step_seed(1, 2, 3) == step_seed(1, 2, 3)
+    for seed in drawn:
+        torch.Generator().manual_seed(seed)

@@ -3,8 +3,10 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.models.registry import policy_names
 from vla_ros.pipeline.policy import load_policy
+from vla_ros.training import parallel
 from vla_ros.training.batches import BatchConfig
 from vla_ros.training.config import CorrectionConfig, load_config
 from vla_ros.training.run import train
@@ -70,3 +72,29 @@ def test_a_finished_run_is_only_exported_again(run_folder):
     train(tiny_config(), run_folder, 'tiny', workers=1)
     assert (run_folder / 'log.jsonl').read_text() == log
     assert (run_folder / 'tiny.pt').stat().st_mtime_ns > before
+
+
+def test_a_run_of_another_configuration_is_left_alone(run_folder):
+    before = {path: path.stat().st_mtime_ns for path in run_folder.rglob('*')}
+    config = tiny_config()
+    others = (
+        replace(config, seed=1),
+        replace(config, policy='late', options={}),
+        replace(config, trainer=replace(config.trainer, steps=6)),
+    )
+    for other in others:
+        with pytest.raises(ConfigurationError, match='begun with another configuration') as told:
+            train(other, run_folder, 'tiny', workers=1)
+        assert 'remove the folder, or choose another --name or --runs' in str(told.value)
+    assert {path: path.stat().st_mtime_ns for path in run_folder.rglob('*')} == before
+
+
+def test_more_processes_than_a_batch_is_enough_for_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, 'ranks', lambda: 8)
+    with pytest.raises(ConfigurationError) as told:
+        train(load_config(), tmp_path / 'run', 'tiny', workers=1)
+    assert str(told.value) == (
+        '8 processes have 8 pictures of a batch each; valid: 16 and more. '
+        'Start at most 4, or set batch.frames to 128'
+    )
+    assert not (tmp_path / 'run').exists()

@@ -13,7 +13,8 @@ from vla_ros.pipeline.policy import load_policy
 from vla_ros.pipeline.text_encoder import load_text_encoder
 from vla_ros.training.config import load_config, save_config
 from vla_ros.training.rebuild import rebuild
-from vla_ros.training.teaching import teach
+from vla_ros.training.teaching import _trainer, teach
+from vla_ros.training.trainer import Trainer
 
 
 @pytest.fixture(scope='module')
@@ -21,6 +22,7 @@ def config_path(tmp_path_factory):
     config = load_config()
     config = replace(
         config,
+        corrections=replace(config.corrections, at_steps=()),
         sentences=300,
         batch=replace(config.batch, sentences=16),
         trainer=replace(config.trainer, steps=3, warmup_steps=1, log_every=1, save_every=2),
@@ -62,6 +64,26 @@ def test_it_goes_on_where_it_was(taught, config_path):
 def test_a_policy_is_not_replaced_by_what_it_is_taught(taught):
     with pytest.raises(ConfigurationError, match='give another folder'):
         teach(taught, taught.parent, 1)
+
+
+def test_other_words_or_settings_are_not_taken_for_what_was_learned(taught, config_path, tmp_path):
+    folder = taught.parent
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    words = {('colours', 'red'): ['rubicund']}
+    with pytest.raises(ConfigurationError, match='other sentences .* choose another --out'):
+        teach(shipped_policy_path(), folder, 1, config_path, words)
+    save_config(replace(load_config(config_path), seed=1), tmp_path / 'other.yaml')
+    with pytest.raises(ConfigurationError, match='seed is 0 there and 1 here; .* another --out'):
+        teach(shipped_policy_path(), folder, 1, tmp_path / 'other.yaml')
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_what_a_whole_policy_learned_is_not_taken_for_a_reader(config_path, tmp_path):
+    network = torch.nn.Linear(2, 1)
+    config = load_config(config_path).trainer
+    Trainer(network, lambda batch: {}, {}, config, tmp_path).save()
+    with pytest.raises(ConfigurationError, match='checkpoint.pt is of another network: remove'):
+        _trainer(load_config(config_path), tmp_path)
 
 
 def test_a_policy_that_does_not_read_by_itself_is_told(tmp_path, capsys):

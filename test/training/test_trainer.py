@@ -1,3 +1,4 @@
+from dataclasses import replace
 import json
 
 import pytest
@@ -6,6 +7,7 @@ import torch
 from torch import nn
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.evaluation.curves import draw_curves
 from vla_ros.training.trainer import Trainer
 
 
@@ -14,6 +16,33 @@ def test_training_makes_the_loss_smaller(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
     assert [line['step'] for line in lines] == [2, 4, 6]
     assert lines[-1]['error'] < lines[0]['error']
+
+
+def test_the_last_step_ends_a_line_of_what_is_left(tmp_path):
+    trainer, seen = make(tmp_path), []
+    trainer._config = replace(CONFIG, log_every=4)
+    objective = trainer._objective
+
+    def heard(batch):
+        losses = objective(batch)
+        seen.append(losses['error'].item())
+        return losses
+
+    trainer._objective = heard
+    trainer.run(batch_at, 6)
+    lines = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
+    assert [line['step'] for line in lines] == [4, 6]
+    means = sum(seen[:4]) / 4, sum(seen[4:]) / 2
+    assert [line['error'] for line in lines] == pytest.approx(means, abs=1e-5)
+
+
+def test_fewer_steps_than_a_line_takes_are_told_all_the_same(tmp_path):
+    trainer = make(tmp_path)
+    trainer._config = replace(CONFIG, log_every=50)
+    trainer.run(batch_at, 3)
+    (line,) = (tmp_path / 'log.jsonl').read_text().splitlines()
+    assert json.loads(line)['step'] == 3
+    draw_curves(tmp_path / 'log.jsonl', tmp_path / 'curves.png')
 
 
 def test_a_loss_without_a_weight_is_told(tmp_path):
@@ -112,6 +141,12 @@ def test_the_learning_rate_rises_and_falls(tmp_path):
     assert rates[5] < rates[2]
     assert max(rates) == pytest.approx(0.05, rel=0.1)
     assert rates[6] > 0.0
+
+
+def test_without_a_warm_up_the_learning_rate_is_whole_at_once(tmp_path):
+    trainer = make(tmp_path)
+    trainer._config = replace(CONFIG, warmup_steps=0)
+    assert trainer.learning_rate(0) == CONFIG.learning_rate
 
 
 def test_a_loss_counts_by_its_weight(tmp_path):

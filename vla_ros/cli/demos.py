@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from vla_ros.errors import ConfigurationError
+from vla_ros.limits import check_least
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,11 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _record(args: argparse.Namespace) -> int:
-    for name, least in (('episodes', 1), ('seed', 0), ('image_size', 16), ('workers', 1)):
-        if getattr(args, name) < least:
-            raise ConfigurationError(
-                f'--{name.replace("_", "-")} is {getattr(args, name)}; valid: {least} and more'
-            )
+    check_least(args, episodes=1, seed=0, image_size=16, workers=1)
     from vla_ros.training.recording import record, Recording
 
     recording = Recording(args.seed, args.split, args.image_size)

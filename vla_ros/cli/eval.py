@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.limits import check_least
 
 if TYPE_CHECKING:
     from vla_ros.evaluation.episodes import Episode
@@ -25,6 +26,8 @@ _ABSTENTION_COUNT = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from vla_ros.evaluation.closed_loop import LATENCY_S
+
     parser.add_argument('--policy', type=Path, help='policy file; the shipped one if left')
     parser.add_argument(
         '--split', nargs='+', metavar='NAME', help='known if left; "all" or names (see below)'
@@ -51,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='also the trials of "known" without the picture, the words and the state in turn',
     )
     parser.add_argument(
-        '--latency', type=float, default=0.06, help='s between an image and its action'
+        '--latency', type=float, default=LATENCY_S, help='s between an image and its action'
     )
     parser.add_argument('--workers', type=int, help='processes; one a core if left')
     parser.add_argument(
@@ -78,6 +81,7 @@ def _epilog() -> str:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vla_ros.evaluation.balance import check_gradients
     from vla_ros.evaluation.report import gap_text, Report
     from vla_ros.evaluation.rollouts import evaluate
     from vla_ros.paths import shipped_policy_path
@@ -86,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     policy = args.policy or shipped_policy_path()
     specs = _specs(args)
     manifest = read_manifest(policy)
+    if args.balance:
+        check_gradients(manifest)
     encoder = manifest.text_encoder.short
     report = Report(manifest.name, manifest.sha256)
     _prepare(args)
@@ -98,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     if (gap := report.phrasing_gap()) is not None:
         print(f'by phrasing: {gap_text(gap)}\n')
     if args.balance:
-        report = _balance(args, policy, specs, report)
+        report = _balance(args, policy, specs, direct, report)
     if args.through:
         report = _through_ros(args, policy, specs, direct, report, encoder)
     if args.json:
@@ -117,6 +123,7 @@ def _specs(args: argparse.Namespace) -> list[Spec]:
         raise ConfigurationError(
             f'no split {unknown[0]!r}; there are: {", ".join(SPLITS)}, or {ALL}'
         )
+    check_least(args, latency=0, workers=1)
     if args.episodes < 1 or args.seed < 0:
         raise ConfigurationError('--episodes must be at least 1 and --seed at least 0')
     if args.balance and not {'known', ALL} & set(names):
@@ -132,11 +139,14 @@ def _specs(args: argparse.Namespace) -> list[Spec]:
 
 def _command(args: argparse.Namespace) -> str:
     """Return the command line that measures the same again."""
+    from vla_ros.evaluation.closed_loop import LATENCY_S
+
     words = ['vla-ros eval']
     words += [f'--policy {args.policy}'] if args.policy else []
     words += [f'--split {" ".join(args.split)}'] if args.split else []
     words += [f'--commands {args.commands}'] if args.commands else []
     words += [f'--episodes {args.episodes} --seed {args.seed}']
+    words += [f'--latency {args.latency}'] if args.latency != LATENCY_S else []
     words += ['--balance'] if args.balance else []
     words += [f'--through {args.through}'] if args.through else []
     return ' '.join(words)
@@ -191,13 +201,19 @@ def _draw_failures(args: argparse.Namespace, split: str, episodes: Iterable[Epis
             write_picture(path, contact_sheet(films[:count], tile_px=tile_px))
 
 
-def _balance(args: argparse.Namespace, policy: Path, specs: list[Spec], report: Report) -> Report:
+def _balance(
+    args: argparse.Namespace,
+    policy: Path,
+    specs: list[Spec],
+    direct: dict[str, list[Episode]],
+    report: Report,
+) -> Report:
     """Measure what each modality is worth; return the report with it."""
     from vla_ros.evaluation.balance import measure_balance
-    from vla_ros.evaluation.report import balance_table
+    from vla_ros.evaluation.report import balance_table, successes
 
     known = [spec for spec in specs if spec.split == 'known']
-    whole = report.splits['known'].rate
+    whole = successes(direct['known'])
     found = measure_balance(policy, known, whole, args.latency, args.workers)
     print(balance_table(found), end='\n\n', flush=True)
     return replace(report, balance=found)

@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from vla_ros.limits import check_least
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which policy, where to, and how it was trained."""
@@ -25,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from vla_ros.training.own_words import read_words
     from vla_ros.training.teaching import teach
 
+    check_least(args, workers=1)
     words = read_words(args.words) if args.words else {}
     taught = teach(args.policy, args.out, args.workers, args.config, words)
     print(f'policy: {taught}')

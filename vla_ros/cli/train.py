@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from vla_ros.limits import check_least
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--name', default='tabletop', help='of the policy, and of its run folder')
@@ -22,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from vla_ros.training.config import load_config
     from vla_ros.training.run import train
 
+    check_least(args, seed=0, workers=1)
     config = load_config(args.config)
     if args.seed is not None:
         config = replace(config, seed=args.seed)

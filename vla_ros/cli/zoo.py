@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.limits import check_least
 
 if TYPE_CHECKING:
     from vla_ros.evaluation.episodes import Episode
@@ -26,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--steps', type=int, help='of training, instead of the configuration')
     parser.add_argument('--runs', type=Path, default=Path('runs/zoo'), help='folder of all runs')
     parser.add_argument(
-        '--data', type=Path, help='run whose demonstrations are used; new ones are made if left'
+        '--data',
+        type=Path,
+        help='run whose demonstrations are used, with --config its config.yaml; new ones are made '
+        'if left',
     )
     parser.add_argument('--splits', default=_DEFAULT_SPLITS, help='to be measured on')
     parser.add_argument('--episodes', type=int, default=200, help='of each split')
@@ -42,19 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from vla_ros.evaluation.zoo import Member, page, to_json
-    from vla_ros.training.zoo import config_of, minutes, policy_path, prepare, share, train_all
+    from vla_ros.training.zoo import borrow, config_of, minutes, policy_path, prepare, train_all
 
+    check_least(args, episodes=1, seed=0, ros=0, workers=1, steps=1)
     names, splits = _names(args.policies), _splits(args.splits)
     config = _config(args)
-    for name, least in (('episodes', 1), ('seed', 0), ('ros', 0), ('workers', 1)):
-        if getattr(args, name) < least:
-            raise ConfigurationError(f'--{name} is {getattr(args, name)}; valid: {least} and more')
     configs = {name: config_of(config, name) for name in names}
     data = args.runs / 'data'
     if args.data is not None:
-        if not (args.data / 'demonstrations').is_dir():
-            raise ConfigurationError(f'{args.data} has no demonstrations: give a finished run')
-        share(args.data, data)
+        borrow(config, args.data, data)
     frames = prepare(config, data, args.workers)
     _tell(f'{frames} frames in {data}')
     os.environ['TQDM_DISABLE'] = '1'  # bars of several processes overwrite each other
@@ -101,17 +101,13 @@ def _splits(chosen: str) -> list[str]:
 
 
 def _config(args: argparse.Namespace) -> TrainConfig:
-    from dataclasses import replace
-
     from vla_ros.paths import share_dir
-    from vla_ros.training.config import load_config
+    from vla_ros.training.config import changed, load_config
 
     config = load_config(args.config or share_dir() / 'config' / 'train' / 'zoo.yaml')
     if args.steps is None:
         return config
-    if args.steps < 1:
-        raise ConfigurationError(f'--steps is {args.steps}; valid: 1 and more')
-    return replace(config, trainer=replace(config.trainer, steps=args.steps))
+    return changed(config, {'trainer': {'steps': args.steps}}, '--steps')
 
 
 def _measure(path: Path, splits: list[str], args: argparse.Namespace) -> None:

@@ -9,16 +9,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vla_ros.errors import ConfigurationError
+from vla_ros.evaluation.closed_loop import LATENCY_S
 from vla_ros.evaluation.looking import Onlooker
 from vla_ros.evaluation.masking import MODALITIES
 from vla_ros.evaluation.metrics import modality_balance, ModalityUse
-from vla_ros.evaluation.report import success_rate
-from vla_ros.evaluation.rollouts import evaluate, LATENCY_S
+from vla_ros.evaluation.report import successes
+from vla_ros.evaluation.rollouts import evaluate
 from vla_ros.evaluation.splits import build, Spec
-from vla_ros.evaluation.statistics import Rate
 from vla_ros.geometry import Array
 from vla_ros.interfaces import Observation
+from vla_ros.pipeline.manifest import PolicyManifest, read_manifest
 from vla_ros.pipeline.policy import load_policy, TorchPolicy
+
+
+def check_gradients(manifest: PolicyManifest) -> None:
+    """Raise ConfigurationError for a policy that no balance can be measured of."""
+    if manifest.backend != 'torchscript':
+        raise ConfigurationError(
+            f'policy {manifest.name}: {manifest.backend} has no gradients, so there is no '
+            'balance; give the TorchScript file that it was exported from, or leave --balance'
+        )
 
 
 def attributions(policy: TorchPolicy, observation: Observation) -> dict[str, Array]:
@@ -46,17 +57,19 @@ def attributions(policy: TorchPolicy, observation: Observation) -> dict[str, Arr
 def measure_balance(
     policy_path: Path,
     specs: Sequence[Spec],
-    whole: Rate,
+    whole: Sequence[bool],
     latency_s: float = LATENCY_S,
     workers: int | None = None,
 ) -> dict[str, ModalityUse]:
     """
     Do trials of tasks without each modality in turn, and look at the gradients at their start.
 
-    ``whole`` is the success in the same trials with all modalities.
+    ``whole`` are the successes in the same trials with all modalities. Raises ConfigurationError,
+    at once, for a policy without gradients.
     """
+    check_gradients(read_manifest(policy_path))
     masked = {
-        name: success_rate(list(evaluate(policy_path, specs, latency_s, workers, name)))
+        name: successes(list(evaluate(policy_path, specs, latency_s, workers, name)))
         for name in MODALITIES
     }
     policy, onlooker = load_policy(policy_path), Onlooker(policy_path)

@@ -20,6 +20,8 @@ from vla_ros.pipeline.session import State
 from vla_ros.sim.environment import CONTROL_DT_S, TabletopEnv, WORKSPACE_MAX, WORKSPACE_MIN
 
 CAMERA_PERIOD_S = 0.1
+#: Between an image and its action, if not told otherwise.
+LATENCY_S = 0.06
 _TICKS_PER_IMAGE = round(CAMERA_PERIOD_S / CONTROL_DT_S)
 
 
@@ -36,7 +38,7 @@ class ClosedLoop:
     command, and only chunks that carry ``command_stamp_ns`` are played.
     """
 
-    def __init__(self, env: TabletopEnv, latency_s: float = 0.06) -> None:
+    def __init__(self, env: TabletopEnv, latency_s: float = LATENCY_S) -> None:
         self._env = env
         self._latency_ticks = round(latency_s / CONTROL_DT_S)
         self._controller = Controller(Limits(WORKSPACE_MIN, WORKSPACE_MAX, base_frame=BASE_FRAME))

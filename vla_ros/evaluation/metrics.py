@@ -97,23 +97,29 @@ class ModalityUse:
 
 
 def modality_balance(
-    whole: Rate, without: Mapping[str, Rate], attributions: Mapping[str, ArrayLike]
+    whole: Sequence[bool],
+    without: Mapping[str, Sequence[bool]],
+    attributions: Mapping[str, ArrayLike],
 ) -> dict[str, ModalityUse]:
     """
     Return the use of each modality.
 
-    ``whole`` is the success with all of them, ``without`` that with one of them masked;
-    ``attributions`` are gradient times input, (b, ...) in any shape: their absolute values sum to
-    the share, so that neither units nor the number of tokens matter. Raises ValueError unless
-    both name the same modalities.
+    ``whole`` are the successes with all of them, ``without`` those of the same trials with one of
+    them masked; ``attributions`` are gradient times input, (b, ...) in any shape: their absolute
+    values sum to the share, so that neither units nor the number of tokens matter. Raises
+    ValueError unless both name the same modalities, and in as many trials.
     """
     if without.keys() != attributions.keys():
         raise ValueError(f'success without {sorted(without)}, gradients of {sorted(attributions)}')
     sizes = {name: float(np.abs(np.asarray(x)).sum()) for name, x in attributions.items()}
     total = sum(sizes.values())
     return {
-        name: ModalityUse(rate, Difference.of(whole, rate), sizes[name] / total if total else 0.0)
-        for name, rate in without.items()
+        name: ModalityUse(
+            Rate.of(sum(won), len(won)),
+            Difference.of_pairs(whole, won),
+            sizes[name] / total if total else 0.0,
+        )
+        for name, won in without.items()
     }
 
 

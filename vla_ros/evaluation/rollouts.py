@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vla_ros.evaluation.closed_loop import ClosedLoop, measured_state
+from vla_ros.evaluation.closed_loop import ClosedLoop, LATENCY_S, measured_state
 from vla_ros.evaluation.disturbances import Disturb, DISTURBANCES, Picture, State, undisturbed
 from vla_ros.evaluation.episodes import Episode
 from vla_ros.evaluation.judging import Judge, RefusalJudge, TaskJudge
@@ -43,7 +43,6 @@ from vla_ros.pipeline.reason import Reason
 from vla_ros.pipeline.text_encoder import load_text_encoder
 from vla_ros.sim.tasks import succeeded, TIME_LIMIT_S
 
-LATENCY_S = 0.06
 #: The simulated camera's pictures are larger than those of the policy, as on a robot.
 _OVERSIZE = 2
 _FILM_FRAMES = 6

@@ -64,6 +64,36 @@ class Difference:
         above = math.hypot(one.high - one.success, other.success - other.low)
         return Difference(value, value - below, value + above)
 
+    @staticmethod
+    def of_pairs(one: Sequence[bool], other: Sequence[bool]) -> Difference:
+        """
+        Return the success of ``one`` less that of ``other`` in the same trials.
+
+        The interval is Newcombe's for paired data (1998, Statistics in Medicine 17, 2635, method
+        10). Raises ValueError unless there are as many of both, and some.
+        """
+        n = len(one)
+        if not 0 < n == len(other):
+            raise ValueError(f'got {n} and {len(other)} trials, expected as many, and some')
+        both = sum(a and b for a, b in zip(one, other, strict=True))
+        first, second = sum(one), sum(other)
+        neither = n - first - second + both
+        together: float = both * neither - (first - both) * (second - both)
+        if together > 0.0:
+            together = max(together - n / 2, 0.0)  # or it seems more correlated than it is
+        spread = first * (n - first) * second * (n - second)
+        correlation = together / math.sqrt(spread) if spread else 0.0
+        p, q = Rate.of(first, n), Rate.of(second, n)
+        value = (first - second) / n
+
+        def reach(of_one: float, of_other: float) -> float:
+            square = of_one**2 - 2.0 * correlation * of_one * of_other + of_other**2
+            return math.sqrt(max(square, 0.0))
+
+        below = reach(p.success - p.low, q.high - q.success)
+        above = reach(p.high - p.success, q.success - q.low)
+        return Difference(value, value - below, value + above)
+
     def __str__(self) -> str:
         low, high = 100 * self.low, 100 * self.high
         return f'{100 * self.value:+.1f} points [{low:+.1f}, {high:+.1f}]'

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import CameraModel
+from vla_ros.limits import check_least
 from vla_ros.models.contract import PolicyModule
 from vla_ros.pipeline.strict_json import parse
 
@@ -86,6 +87,10 @@ def build_policy(name: str, spec: PolicySpec, options: Mapping[str, Any]) -> Pol
         )
     build, config = _POLICIES[name]
     try:
-        return build(spec, parse(config, {**known, **options}))
+        chosen: Any = parse(config, {**known, **options})
+        # Whole numbers are sizes and counts; where the default is less, that is no mistake.
+        whole = [option for option in known if type(getattr(chosen, option)) is int]
+        check_least(chosen, **{option: min(1, known[option]) for option in whole})
+        return build(spec, chosen)
     except ValueError as error:
         raise ConfigurationError(f'policy {name}: {error}') from error

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vla_ros.interfaces import CameraModel, REFUSALS
+from vla_ros.limits import check_least
 from vla_ros.models.meaning import Meaning
 from vla_ros.sim.scene import COLOURS, HELD_OUT_PAIRS, OBJECT_NAMES, SHAPES, split_name
 from vla_ros.sim.tasks import KINDS
@@ -67,6 +68,15 @@ class BatchConfig:
     unrelated_share: float
     absent_share: float
     open_share: float
+
+    def __post_init__(self) -> None:
+        check_least(self, frames=1, commands=1, sentences=1)
+        check_least(self, unrelated_share=0, absent_share=0, open_share=0)
+        shares = self.unrelated_share + self.absent_share + self.open_share
+        if shares > 1.0:
+            raise ValueError(
+                f'unrelated_share, absent_share and open_share sum to {shares:g}; valid: up to 1'
+            )
 
 
 class Batches:

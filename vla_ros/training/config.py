@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
+from vla_ros.limits import check_least
 from vla_ros.pipeline.strict_json import parse
 from vla_ros.training.batches import BatchConfig
 from vla_ros.training.demonstrations import DemonstrationConfig
@@ -23,6 +25,9 @@ class CorrectionConfig:
 
     at_steps: tuple[int, ...]
     episodes: int
+
+    def __post_init__(self) -> None:
+        check_least(self, episodes=1)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,20 @@ class TrainConfig:
     trainer: TrainerConfig
     loss_weights: Mapping[str, float]
 
+    def __post_init__(self) -> None:
+        check_least(self, seed=0, episodes=1, sentences=1)
+        if self.batch.commands > self.demonstrations.labels_per_frame:
+            raise ValueError(
+                f'batch.commands is {self.batch.commands}; valid: up to '
+                f'demonstrations.labels_per_frame, {self.demonstrations.labels_per_frame}'
+            )
+        stages = (0, *self.corrections.at_steps, self.trainer.steps)
+        if any(later <= before for before, later in pairwise(stages)):
+            raise ValueError(
+                f'corrections.at_steps are {list(self.corrections.at_steps)}; valid: ascending '
+                f'between 0 and trainer.steps, {self.trainer.steps}, or [] for no corrections'
+            )
+
 
 def load_config(path: Path | None = None) -> TrainConfig:
     """
@@ -66,9 +85,30 @@ def load_config(path: Path | None = None) -> TrainConfig:
         raise ConfigurationError(f'{path or default_path}: {error}') from error
 
 
+def changed(config: TrainConfig, changes: dict[str, Any], option: str) -> TrainConfig:
+    """
+    Return the configuration with some settings changed, as a file would.
+
+    Raises ConfigurationError, which names the ``option`` that asked for it, if they do not go
+    together.
+    """
+    document = document_of(config)
+    _update(document, changes)
+    try:
+        return parse(TrainConfig, document)
+    except ValueError as error:
+        raise ConfigurationError(f'{option}: {error}') from error
+
+
 def save_config(config: TrainConfig, path: Path) -> None:
     """Write the resolved configuration; ``load_config`` reads it back."""
-    path.write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False))
+    path.write_text(yaml.safe_dump(document_of(config), sort_keys=False))
+
+
+def document_of(config: TrainConfig) -> dict[str, Any]:
+    """Return the configuration as a YAML document."""
+    document: dict[str, Any] = _plain(asdict(config))
+    return document
 
 
 def merged(default_path: Path, path: Path | None = None) -> dict[str, Any]:

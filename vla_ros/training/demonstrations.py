@@ -20,6 +20,7 @@ import torch
 from vla_ros.evaluation.closed_loop import CAMERA_PERIOD_S, ClosedLoop, measured_state
 from vla_ros.geometry import Array
 from vla_ros.interfaces import ActionChunk, BASE_FRAME, GRIPPER_CHANNEL, POSE_CHANNELS
+from vla_ros.limits import check_least
 from vla_ros.models.layers.straight_move import StraightMove
 from vla_ros.pipeline.image import fit
 from vla_ros.sim.environment import TabletopEnv
@@ -60,6 +61,11 @@ class DemonstrationConfig:
     dt_s: float
     speed_m_s: float
     angular_speed_rad_s: float
+
+    def __post_init__(self) -> None:
+        check_least(self, image_size=1, keep_every=1, labels_per_frame=1, horizon=1)
+        if not self.render_sizes:
+            raise ValueError('render_sizes is empty; valid: one size in pixels, or several')
 
 
 def frame_dtype(config: DemonstrationConfig) -> np.dtype:

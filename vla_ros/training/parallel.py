@@ -2,8 +2,10 @@
 Several processes that train one model: each takes its share of every batch.
 
 Gradients are averaged after each step, so all of them hold the same weights (synchronous data
-parallelism; Li et al. 2020). A run starts its own processes on this machine, over gloo; or
-torchrun started them, on one machine or on several, with NCCL where they train on GPUs.
+parallelism; Li et al. 2020). Where a loss is a mean over a batch that is what one process learns;
+statistics of a batch and what is random are of each process alone. A run starts its own processes
+on this machine, over gloo; or torchrun started them, on one machine or on several, with NCCL where
+they train on GPUs.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 import tempfile
 from typing import Any
 
+import numpy as np
 import torch
 from torch import distributed, multiprocessing, nn
 
@@ -90,6 +93,11 @@ def ranks() -> int:
 def rank() -> int:
     """Return which of them this one is; the first keeps the records."""
     return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """Return what torch is seeded with in a step of a process: another one in every other."""
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0])
 
 
 def average_gradients(model: nn.Module) -> None:

@@ -10,6 +10,7 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.models.registry import build_policy
 from vla_ros.pipeline.manifest import PolicyManifest
 from vla_ros.pipeline.policy import load_policy
+from vla_ros.training.begun import config_path
 from vla_ros.training.config import load_config
 from vla_ros.training.run import policy_spec
 
@@ -47,5 +48,5 @@ def rebuild(path: Path, config: Path | None = None) -> tuple[PolicyManifest, nn.
 
 def config_of(path: Path, config: Path | None = None) -> Path | None:
     """Return ``config``, else the one beside the policy at ``path``, None if there is none."""
-    beside = path.with_name('config.yaml')
+    beside = config_path(path.parent)
     return config or (beside if beside.is_file() else None)

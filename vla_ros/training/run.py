@@ -11,6 +11,7 @@ import subprocess
 import numpy as np
 import torch
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.evaluation.curves import draw_curves
 from vla_ros.freed_memory import keep_freed_memory
 from vla_ros.interfaces import BASE_FRAME, GRIPPER_CHANNEL, POSE_CHANNELS, STATE_CHANNELS
@@ -24,8 +25,9 @@ from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import COLOURS, Look, SHAPES
 from vla_ros.training import parallel
 from vla_ros.training.batches import Batches, TASKS
+from vla_ros.training.begun import begin
 from vla_ros.training.collection import collect, load_frames
-from vla_ros.training.config import save_config, TrainConfig
+from vla_ros.training.config import TrainConfig
 from vla_ros.training.corrections import PolicyActor
 from vla_ros.training.recipes import recipe_for
 from vla_ros.training.recipes.recipe import Lesson, moved, Recipe
@@ -35,6 +37,8 @@ from vla_ros.training.trainer import Trainer
 #: Of the scenes that a trained policy is made ready with, beside that of the training.
 _VALIDATION_SEED = 1000
 
+#: Statistics of a batch need a number of pictures in each process; so many are good, half as many
+#: the least.
 _FRAMES_PER_RANK = 32
 #: A step leaves about so much behind for the next one.
 _REUSED_BYTES = 2**30
@@ -68,21 +72,25 @@ def train(config: TrainConfig, folder: Path, name: str, workers: int, device: st
 
     What is already in the folder is used: demonstrations, sentences and the checkpoint. Steps are
     taken by several processes: by as many as torchrun started, else on a CPU by ``workers``.
+    Raises ConfigurationError if the folder was begun with another configuration, or if there are
+    too many processes for a batch.
     """
     with parallel.launched(parallel.local_device(device)):
         return _train(config, folder, name, workers, device)
 
 
 def _train(config: TrainConfig, folder: Path, name: str, workers: int, device: str) -> Path:
+    _check_share(config.batch.frames, parallel.ranks())
     made = config.demonstrations
     with parallel.first_alone():
-        folder.mkdir(parents=True, exist_ok=True)
-        save_config(config, folder / 'config.yaml')
+        # A wrong option is told now, not when the demonstrations are made.
+        spec = policy_spec(config, load_text_encoder().width)
+        build_policy(config.policy, spec, config.options)
+        begin(config, folder, '--name or --runs')
         text_width = sentence_bank(folder, config.sentences, config.seed, workers).tokens.shape[1]
         shards = collect(folder / 'demonstrations', made, config.episodes, config.seed, workers)
     count = parallel.ranks()
     if count == 1 and device == 'cpu':
-        # Statistics of a batch need a number of pictures in each process.
         count = max(1, min(workers, config.batch.frames // _FRAMES_PER_RANK))
     policy_path = folder / f'{name}.pt'
     stages = [*config.corrections.at_steps, config.trainer.steps]
@@ -110,6 +118,16 @@ def _train(config: TrainConfig, folder: Path, name: str, workers: int, device: s
     if parallel.rank() == 0:
         _export(config, folder, text_width, policy_path, name, shards, prepare)
     return policy_path
+
+
+def _check_share(frames: int, ranks: int) -> None:
+    """Raise ConfigurationError if torchrun started more processes than a batch is enough for."""
+    least, share = _FRAMES_PER_RANK // 2, frames // ranks
+    if ranks > 1 and share < least:
+        raise ConfigurationError(
+            f'{ranks} processes have {share} pictures of a batch each; valid: {least} and more. '
+            f'Start at most {max(1, frames // least)}, or set batch.frames to {least * ranks}'
+        )
 
 
 def _unseen(config: TrainConfig, folder: Path, workers: int) -> Batches:
@@ -145,9 +163,9 @@ def _steps(
     choose, share = recipe.chooser(bank), slice(rank, None, ranks)
 
     def lesson_at(step: int) -> Lesson:
-        # What is random in a step depends on the seed and the step alone.
-        recipe.random.manual_seed(config.seed + ranks * step + rank)
-        torch.manual_seed(config.seed + ranks * step + rank)
+        seed = parallel.step_seed(config.seed, step, rank)
+        recipe.random.manual_seed(seed)
+        torch.manual_seed(seed)
         frames = batches.batch(step, rank, ranks)
         rows = choose(frames, np.random.default_rng((config.seed, step, 1)), share)
         return moved(Lesson(frames, bank.batch(rows)), device)

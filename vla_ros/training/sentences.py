@@ -163,8 +163,7 @@ def sentence_bank(
     """
     looked_up, as_said = make_sentences(count, seed, words)
     sentences = [*looked_up, *as_said]
-    texts = '\n'.join([load_text_encoder().sha256, *(s.text for s in sentences)])
-    path = folder / f'sentences-{hashlib.sha256(texts.encode()).hexdigest()[:12]}.npz'
+    path = _bank_path(folder, sentences)
     if not path.exists():
         bank = encode_sentences(looked_up, workers, as_said)
         partial = path.with_suffix('.partial')
@@ -176,6 +175,22 @@ def sentence_bank(
         return SentenceBank(
             data['tokens'], np.cumsum(lengths) - lengths, lengths, _classes(sentences)
         )
+
+
+def bank_path(folder: Path, count: int, seed: int, words: Words = NO_WORDS) -> Path:
+    """Return where ``sentence_bank`` keeps these very sentences, of this text encoder."""
+    looked_up, as_said = make_sentences(count, seed, words)
+    return _bank_path(folder, [*looked_up, *as_said])
+
+
+def kept_banks(folder: Path) -> set[Path]:
+    """Return where sentences are kept in a folder."""
+    return set(folder.glob('sentences-*.npz'))
+
+
+def _bank_path(folder: Path, sentences: list[Sentence]) -> Path:
+    texts = '\n'.join([load_text_encoder().sha256, *(s.text for s in sentences)])
+    return folder / f'sentences-{hashlib.sha256(texts.encode()).hexdigest()[:12]}.npz'
 
 
 def _encode(texts: list[str], look_up: bool) -> list[NDArray[np.float16]]:

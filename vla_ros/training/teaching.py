@@ -20,13 +20,14 @@ from vla_ros.models.text.reader import Reader
 from vla_ros.pipeline.manifest import PolicyManifest, TextEncoderPin
 from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.training import parallel
-from vla_ros.training.config import load_config, save_config, TrainConfig
+from vla_ros.training.begun import begin, check_begun
+from vla_ros.training.config import load_config, TrainConfig
 from vla_ros.training.losses import reading_losses
 from vla_ros.training.own_words import NO_WORDS, Words
 from vla_ros.training.rebuild import config_of, rebuild
 from vla_ros.training.recipes.reading import read_noisily
 from vla_ros.training.run import policy_spec, revision
-from vla_ros.training.sentences import sentence_bank, SentenceBatch
+from vla_ros.training.sentences import bank_path, kept_banks, sentence_bank, SentenceBatch
 from vla_ros.training.trainer import Trainer
 
 _SENTENCES_PER_RANK = 64
@@ -44,7 +45,8 @@ def teach(
 
     ``folder`` gets it with its configuration, sentences, checkpoint and curves; what is already
     there is used. ``config_path`` is as for ``rebuild``. Raises ConfigurationError if the policy
-    has no reader of its own, or ``folder`` is that of the policy.
+    has no reader of its own, or ``folder`` is that of the policy, or was begun with another
+    configuration or other words.
     """
     if folder.resolve() == path.parent.resolve():
         raise ConfigurationError(f'{folder} holds the policy itself; give another folder')
@@ -56,8 +58,9 @@ def teach(
             'vla-ros train'
         )
     config = load_config(config_of(path, config_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    save_config(config, folder / 'config.yaml')
+    check_begun(config, folder, '--out')
+    _check_sentences(config, folder, words)
+    begin(config, folder, '--out')
     sentence_bank(folder, config.sentences, config.seed, workers, words)
     count = max(1, min(workers, config.batch.sentences // _SENTENCES_PER_RANK))
     parallel.run_ranks(count, _steps, count, config, folder, words)
@@ -68,17 +71,28 @@ def teach(
     return taught
 
 
+def _check_sentences(config: TrainConfig, folder: Path, words: Words) -> None:
+    """Raise ConfigurationError if a reader in the folder learns, or has learned, from others."""
+    kept = kept_banks(folder)
+    begun = kept or (folder / 'checkpoint.pt').exists()
+    if begun and kept != {bank_path(folder, config.sentences, config.seed, words)}:
+        raise ConfigurationError(
+            f'{folder} was begun with other sentences than these words make; '
+            'remove the folder, or choose another --out'
+        )
+
+
 def _steps(rank: int, ranks: int, config: TrainConfig, folder: Path, words: Words) -> None:
     """Go on from the checkpoint to the end, as one of several processes."""
     trainer = _trainer(config, folder, rank)
     bank = sentence_bank(folder, config.sentences, config.seed, ranks, words)
 
     def batch_at(step: int) -> tuple[SentenceBatch, torch.Generator]:
-        # What is random in a step depends on the seed and the step alone.
-        torch.manual_seed(config.seed + ranks * step + rank)
+        seed = parallel.step_seed(config.seed, step, rank)
+        torch.manual_seed(seed)
         rng = np.random.default_rng((config.seed, step, 1))
         rows = rng.integers(len(bank), size=config.batch.sentences)[rank::ranks]
-        return bank.batch(rows), torch.Generator().manual_seed(config.seed + ranks * step + rank)
+        return bank.batch(rows), torch.Generator().manual_seed(seed)
 
     trainer.run(batch_at, config.trainer.steps)
 

@@ -1,8 +1,8 @@
 """
 The training loop: steps, an average of the weights, checkpoints to go on from, curves.
 
-Batches depend on the seed and the step alone, so a run that is killed goes on as if it had not
-been. Mixed precision is used where this machine is faster with it.
+Batches depend on the seed, the step and the process alone, so a run that is killed goes on as if
+it had not been. Mixed precision is used where this machine is faster with it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import nn, Tensor
 from tqdm import tqdm
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.limits import check_least
 from vla_ros.training.parallel import average_gradients
 
 #: Returns the losses of a batch by name.
@@ -39,6 +40,10 @@ class TrainerConfig:
     max_gradient_norm: float
     log_every: int
     save_every: int
+
+    def __post_init__(self) -> None:
+        check_least(self, steps=1, warmup_steps=0, log_every=1, save_every=1)
+        check_least(self, learning_rate=0, weight_decay=0, average_decay=0, max_gradient_norm=0)
 
 
 class Trainer:
@@ -74,13 +79,23 @@ class Trainer:
         return self._folder / 'checkpoint.pt'
 
     def resume(self) -> bool:
-        """Go on from the checkpoint in the folder, if there is one."""
+        """
+        Go on from the checkpoint in the folder, if there is one.
+
+        Raises ConfigurationError if it is of another network.
+        """
         if not self.checkpoint_path.exists():
             return False
         saved = torch.load(self.checkpoint_path, map_location='cpu', weights_only=True)
-        self.model.load_state_dict(saved['model'])
-        self.average.load_state_dict(saved['average'])
-        self._optimiser.load_state_dict(saved['optimiser'])
+        try:
+            self.model.load_state_dict(saved['model'])
+            self.average.load_state_dict(saved['average'])
+            self._optimiser.load_state_dict(saved['optimiser'])
+        except (RuntimeError, ValueError) as error:
+            raise ConfigurationError(
+                f'{self.checkpoint_path} is of another network: remove {self._folder}, '
+                'or choose another folder'
+            ) from error
         self.step = saved['step']
         return True
 
@@ -99,9 +114,14 @@ class Trainer:
         partial.replace(self.checkpoint_path)
 
     def run(self, batch_at: Callable[[int], Any], until_step: int) -> None:
-        """Train on ``batch_at(step)`` up to a step, logging to ``log.jsonl``."""
+        """
+        Train on ``batch_at(step)`` up to a step, logging to ``log.jsonl``.
+
+        A line holds the means since the one before; the last step always ends one.
+        """
         config = self._config
         sums: dict[str, float] = {}
+        summed = 0
         started_s = time.monotonic()
         self.model.train()
         with tqdm(
@@ -116,19 +136,21 @@ class Trainer:
                 self.step += 1
                 bar.update()
                 for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value / config.log_every
-                if self.step % config.log_every == 0 and self._keeps_records:
-                    self._log(sums, time.monotonic() - started_s)
-                    bar.set_postfix({name: f'{value:.3f}' for name, value in sums.items()})
-                    sums = {}
-                ends = self.step % config.save_every == 0 or self.step == until_step
-                if ends and self._keeps_records:
+                    sums[name] = sums.get(name, 0.0) + value
+                summed += 1
+                ends = self.step == until_step
+                if (ends or self.step % config.log_every == 0) and self._keeps_records:
+                    means = {name: value / summed for name, value in sums.items()}
+                    self._log(means, time.monotonic() - started_s)
+                    bar.set_postfix({name: f'{value:.3f}' for name, value in means.items()})
+                    sums, summed = {}, 0
+                if (ends or self.step % config.save_every == 0) and self._keeps_records:
                     self.save()
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step."""
         config = self._config
-        warmup = min((step + 1) / config.warmup_steps, 1.0)
+        warmup = min((step + 1) / max(config.warmup_steps, 1), 1.0)
         fall = 0.5 * (1.0 + math.cos(math.pi * min(step / config.steps, 1.0)))
         return config.learning_rate * warmup * max(fall, 0.005)
 

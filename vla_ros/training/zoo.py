@@ -14,13 +14,14 @@ import torch
 from vla_ros.errors import ConfigurationError
 from vla_ros.evaluation.report import read_report, Report, report_path
 from vla_ros.pipeline.manifest import read_manifest
+from vla_ros.training.begun import check_begun, config_path, differences
 from vla_ros.training.collection import collect, load_frames
-from vla_ros.training.config import load_config, TrainConfig
+from vla_ros.training.config import save_config, TrainConfig
 from vla_ros.training.run import train
 from vla_ros.training.sentences import sentence_bank
 
-#: What policies share of a run's folder.
-_SHARED = ('demonstrations', 'corrections-*', 'validation', 'sentences-*.npz')
+#: What policies share of a run's folder: files, so that what is missing is never made in there.
+_SHARED = ('demonstrations/*.npy', 'corrections-*/*.npy', 'validation/*.npy', 'sentences-*.npz')
 
 
 def config_of(config: TrainConfig, policy: str) -> TrainConfig:
@@ -32,19 +33,47 @@ def config_of(config: TrainConfig, policy: str) -> TrainConfig:
 def share(data: Path, folder: Path) -> None:
     """Let what a run or the zoo has of data be found in another folder as well."""
     folder.mkdir(parents=True, exist_ok=True)
-    for pattern in _SHARED:
-        for path in data.glob(pattern):
-            if not (folder / path.name).exists():
-                (folder / path.name).symlink_to(path.resolve())
+    for path, link in _links(data, folder):
+        if link.is_symlink() and not link.exists():
+            link.unlink()  # what it led to was removed
+        if not link.exists():
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(path.resolve())
+
+
+def borrow(config: TrainConfig, run: Path, data: Path) -> None:
+    """
+    Let the zoo find what a finished run, or another zoo, has of data in its own folder of them.
+
+    Raises ConfigurationError, before anything is linked, if it is not what ``config`` makes, or
+    if the zoo has data of another run.
+    """
+    if not (run / 'demonstrations').is_dir():
+        raise ConfigurationError(f'{run} has no demonstrations: give a finished run')
+    if not config_path(run).is_file():
+        raise ConfigurationError(f'{run} has no {config_path(run).name}: give a finished run')
+    if found := differences(config, run, _made_by(config)):
+        raise ConfigurationError(
+            f'{run} has other data: {found}; give its configuration with '
+            f'--config {config_path(run)}, or leave --data to make new data'
+        )
+    _check_own(config, data)
+    for path, link in _links(run, data):
+        if link.is_symlink() and link.exists() and link.resolve() != path.resolve():
+            raise ConfigurationError(
+                f'{link} is of another run, {link.resolve().parent}: choose other --runs'
+            )
+    share(run, data)
 
 
 def prepare(config: TrainConfig, data: Path, workers: int) -> int:
     """
     Make what is missing of the shared data; return the number of demonstrated frames.
 
-    Raises ConfigurationError if there are to be corrections but are none: each policy would drive
-    for its own.
+    Raises ConfigurationError if what is there was made otherwise, or if there are to be
+    corrections but are none: each policy would drive for its own.
     """
+    _check_own(config, data)
     rounds = [data / f'corrections-{stage}' for stage in range(len(config.corrections.at_steps))]
     if missing := [path for path in rounds if not path.is_dir()]:
         raise ConfigurationError(
@@ -52,6 +81,7 @@ def prepare(config: TrainConfig, data: Path, workers: int) -> int:
             '--data, or leave corrections.at_steps empty'
         )
     data.mkdir(parents=True, exist_ok=True)
+    save_config(config, config_path(data))
     sentence_bank(data, config.sentences, config.seed, workers)
     made = config.demonstrations
     shards = collect(data / 'demonstrations', made, config.episodes, config.seed, workers)
@@ -98,6 +128,24 @@ def minutes(folder: Path) -> float:
     return total_s / 60.0
 
 
+def _made_by(config: TrainConfig) -> tuple[str, ...]:
+    """Return the settings that data depend on."""
+    corrections = 'corrections' if config.corrections.at_steps else 'corrections.episodes'
+    return 'seed', 'episodes', 'demonstrations', corrections
+
+
+def _check_own(config: TrainConfig, data: Path) -> None:
+    if found := differences(config, data, _made_by(config)):
+        raise ConfigurationError(f'{data} has other data: {found}; choose other --runs')
+
+
+def _links(data: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield each file of data, and where it is found in the other folder."""
+    for pattern in _SHARED:
+        for path in sorted(data.glob(pattern)):
+            yield path, folder / path.relative_to(data)
+
+
 def _train(config: TrainConfig, folder: Path, name: str) -> None:
     path = train(config, folder, name, workers=1)
     # The report pins the very file: that it is there says that the policy is finished.
@@ -106,12 +154,8 @@ def _train(config: TrainConfig, folder: Path, name: str) -> None:
 
 
 def _is_trained(folder: Path, name: str, config: TrainConfig) -> bool:
+    check_begun(config, folder, '--runs')
     path = folder / f'{name}.pt'
-    saved = folder / 'config.yaml'
-    if saved.exists() and load_config(saved) != config:
-        raise ConfigurationError(
-            f'{folder} was begun with another configuration: remove it, or choose other --runs'
-        )
     if not (path.is_file() and report_path(path).is_file()):
         return False
     return read_report(path).sha256 == read_manifest(path).sha256

@@ -45,9 +45,10 @@ def test_context_that_is_not_there_at_all_gives_zero_weights(layer):
     assert out.isfinite().all()
 
 
-def test_a_width_that_heads_do_not_divide_is_refused():
-    with pytest.raises(ValueError, match='3 heads'):
-        MultiHeadAttention(8, heads=3)
+@pytest.mark.parametrize('heads', [3, 0, -1])
+def test_a_width_that_heads_do_not_divide_is_refused(heads):
+    with pytest.raises(ValueError, match=f'{heads} heads'):
+        MultiHeadAttention(8, heads=heads)
 
 
 def test_attention_equals_the_layer_of_torch():

@@ -41,6 +41,28 @@ def test_one_by_one_they_become_what_they_become_together(transformer, prefix, a
     assert torch.equal(past.mask, all_past.mask)
 
 
+def test_of_what_is_past_nothing_is_projected_again(transformer, prefix, after):
+    past, projected = transformer.begin(prefix, MASK), []
+    for block in (*transformer.blocks, transformer.last):
+        for linear in (block.attention.to_key, block.attention.to_value):
+            linear.register_forward_hook(lambda _, given, out: projected.append(out.shape[1]))
+    transformer.follow(after[:, :1], past, True)
+    assert projected == [1] * 6
+
+
+def test_a_sequence_of_two_parts_is_one_with_a_mask(transformer, prefix, after):
+    # Every block on the whole sequence at once, by the attention that keeps nothing.
+    x = torch.cat([prefix, after], dim=1)
+    own = torch.cat([torch.zeros(3, 4), torch.ones(3, 3).tril()], dim=1).bool()
+    mask = torch.cat([MASK, torch.zeros(2, 3).bool()], dim=1)[:, None].repeat(1, 7, 1)
+    mask[:, 4:] |= own
+    for block in (*transformer.blocks, transformer.last):
+        y = block.attention_norm(x)
+        x = x + block.attention(y, y, mask)[0]
+        x = x + block.feed_forward(block.norm(x))
+    close(transformer(prefix, MASK, after)[0], transformer.norm(x[:, 4:]))
+
+
 def test_a_later_token_changes_no_earlier_one_if_causal(transformer, prefix, after):
     before = transformer(prefix, MASK, after)[0]
     after[:, 2] = torch.linspace(-2.0, 2.0, 8)

@@ -41,6 +41,8 @@ def test_its_parts_can_be_chosen_and_scripted(options):
         ({'vision': 'eyes'}, 'policy late: got vision .eyes., expected conv or vit'),
         ({'head': 'big'}, 'got head .big., expected chunk, recurrent, flow'),
         ({'width': 'wide'}, 'width: got "wide", expected a number'),
+        ({'heads': 0}, 'policy late: heads is 0; valid: 1 and more'),
+        ({'image_width': -1}, 'image_width is -1; valid: 1 and more'),
         ({'width': 15}, 'does not divide into 4 heads|width'),
         ({'fusion': {'experts': 2}}, 'fusion late has no option .experts.'),
     ],

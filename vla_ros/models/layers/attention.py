@@ -12,7 +12,7 @@ from torch import nn, Tensor
 
 def width_per_head(width: int, heads: int) -> int:
     """Return how wide each head is; raises ValueError if they cannot be equally wide."""
-    if width % heads:
+    if heads < 1 or width % heads:
         raise ValueError(f'width {width} does not divide into {heads} heads')
     return width // heads
 
@@ -64,14 +64,30 @@ class MultiHeadAttention(nn.Module):
         Where there is no context at all, the weights are zero rather than NaN.
         """
         queries, keys, values = self._split(query, context)
-        weights = self._weights(queries, keys, mask)
-        mixed = self.dropout(weights).to(values.dtype) @ values  # (b, h, q, d / h)
-        return self._join(mixed), weights
+        return self._weighed(queries, keys, values, mask)
 
     def attend(self, query: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the attended values (b, q, width) alone, from the kernel that keeps no scores."""
         queries, keys, values = self._split(query, context)
         return self._join(self._mixed(queries, keys, values, mask))
+
+    def kept(self, context: Tensor) -> Tensor:
+        """Return keys and values (b, n, 2 * width) of a context that is attended to repeatedly."""
+        return torch.cat([self.to_key(context), self.to_value(context)], dim=-1)
+
+    def attend_kept(self, query: Tensor, kept: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return what ``attend`` does; ``kept`` is of the context."""
+        keys, values = kept.chunk(2, dim=-1)
+        queries = self._heads(self.to_query(query))
+        return self._join(self._mixed(queries, self._heads(keys), self._heads(values), mask))
+
+    def weigh_kept(
+        self, query: Tensor, kept: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what ``forward`` does; ``kept`` is of the context."""
+        keys, values = kept.chunk(2, dim=-1)
+        queries = self._heads(self.to_query(query))
+        return self._weighed(queries, self._heads(keys), self._heads(values), mask)
 
     def look(
         self, query: Tensor, context: Tensor, mask: Tensor, first: int, end: int
@@ -84,6 +100,13 @@ class MultiHeadAttention(nn.Module):
         queries, keys, values = self._split(query, context)
         weights = self._weights(queries[:, :, first:end], keys, mask)
         return self._join(self._mixed(queries, keys, values, mask)), weights
+
+    def _weighed(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        weights = self._weights(queries, keys, mask)
+        mixed = self.dropout(weights).to(values.dtype) @ values  # (b, h, q, d / h)
+        return self._join(mixed), weights
 
     def _weights(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
         scores = (queries @ keys.transpose(2, 3)).float() * self.scale  # (b, h, q, n)
@@ -106,14 +129,16 @@ class MultiHeadAttention(nn.Module):
 
     def _split(self, query: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries (b, h, q, d / h), keys and values (b, h, n, d / h)."""
-        b, q, width = query.shape
-        n = context.shape[1]
-        per_head = width // self.heads
         return (
-            self.to_query(query).view(b, q, self.heads, per_head).transpose(1, 2),
-            self.to_key(context).view(b, n, self.heads, per_head).transpose(1, 2),
-            self.to_value(context).view(b, n, self.heads, per_head).transpose(1, 2),
+            self._heads(self.to_query(query)),
+            self._heads(self.to_key(context)),
+            self._heads(self.to_value(context)),
         )
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """Return (b, h, n, d / h) of (b, n, d)."""
+        b, n, width = x.shape
+        return x.view(b, n, self.heads, width // self.heads).transpose(1, 2)
 
     def _join(self, mixed: Tensor) -> Tensor:
         """Return (b, q, width) of what the heads mixed, (b, h, q, d / h)."""

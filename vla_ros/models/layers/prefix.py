@@ -2,8 +2,8 @@
 A sequence of two parts: a prefix that sees itself whole, and tokens that follow it.
 
 What follows sees the prefix and changes nothing in it (the prefix language model of Raffel et al.
-2020). So the prefix is worked on once, and tokens can follow it one by one at little cost: what
-the layers looked at is kept, as is done with keys and values.
+2020). So the prefix is worked on once, and tokens can follow it one by one at little cost: the
+keys and values that each layer looked at are kept.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,11 @@ from vla_ros.models.layers.feed_forward import FeedForward
 
 
 class Past(NamedTuple):
-    """``layers``: what each looks at, (b, n, width); ``mask`` (b, n) bool, true for tokens."""
+    """
+    ``layers``: the keys and values that each looks at; ``mask`` (b, n) bool, true for tokens.
+
+    Those of a layer are (b, n, 2 * width), as ``MultiHeadAttention.kept`` returns them.
+    """
 
     layers: list[Tensor]
     mask: Tensor
@@ -33,26 +37,35 @@ class PrefixBlock(nn.Module):
         self.feed_forward = FeedForward(width, 2 * width, dropout)
 
     def forward(
-        self, x: Tensor, before: Tensor, mask: Tensor | None = None
+        self, x: Tensor, before: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """
-        Return tokens (b, n, width) and what comes before those that follow them (b, m + n, width).
+        Return tokens (b, n, width) and what those see that follow them, (b, m + n, 2 * width).
 
-        ``before`` (b, m, width) is what this block returned for the tokens before these; ``mask``
-        (b, m + n) or (b, n, m + n) bool is true where there is something to see.
+        ``before`` (b, m, 2 * width) is what this block returned for the tokens before these, if
+        there were any; ``mask`` (b, m + n) or (b, n, m + n) bool is true where there is something
+        to see.
         """
         y = self.attention_norm(x)
-        context = torch.cat([before, y], dim=1)
-        x = x + self.attention.attend(y, context, mask)
-        return x + self.feed_forward(self.norm(x)), context
+        seen = self._seen(y, before)
+        x = x + self.attention.attend_kept(y, seen, mask)
+        return x + self.feed_forward(self.norm(x)), seen
 
     def looking(self, x: Tensor, before: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what ``forward`` does, and the weights of the attention (b, h, n, m + n)."""
         y = self.attention_norm(x)
-        context = torch.cat([before, y], dim=1)
-        attended, weights = self.attention(y, context, mask)
+        seen = self._seen(y, before)
+        attended, weights = self.attention.weigh_kept(y, seen, mask)
         x = x + attended
-        return x + self.feed_forward(self.norm(x)), context, weights
+        return x + self.feed_forward(self.norm(x)), seen, weights
+
+    def seen(self, x: Tensor) -> Tensor:
+        """Return what those see, (b, n, 2 * width), that follow the first tokens, and no more."""
+        return self._seen(self.attention_norm(x), None)
+
+    def _seen(self, y: Tensor, before: Tensor | None) -> Tensor:
+        own = self.attention.kept(y)
+        return own if before is None else torch.cat([before, own], dim=1)
 
 
 class PrefixTransformer(nn.Module):
@@ -87,13 +100,12 @@ class PrefixTransformer(nn.Module):
 
     def begin(self, x: Tensor, mask: Tensor) -> Past:
         """Return what tokens can follow, of a prefix (b, n, width) and its mask (b, n) bool."""
-        before = x[:, :0]
         layers: list[Tensor] = []
         for block in self.blocks:
-            x, context = block(x, before, mask)
-            layers.append(context)
+            x, seen = block(x, None, mask)
+            layers.append(seen)
         # Of its last layer a prefix leaves only what others look at.
-        layers.append(self.last.attention_norm(x))
+        layers.append(self.last.seen(x))
         return Past(layers, mask)
 
     def follow(self, x: Tensor, past: Past, causal: bool) -> tuple[Tensor, Past, Tensor]:
@@ -107,14 +119,14 @@ class PrefixTransformer(nn.Module):
         own = torch.ones([q, q], dtype=torch.bool, device=x.device)
         if causal:
             own = own.tril()
-        seen = torch.cat(
+        sight = torch.cat(
             [past.mask[:, None].expand(-1, q, -1), own.expand(b, -1, -1)], dim=-1
         )  # (b, q, m + q)
         layers: list[Tensor] = []
         for index, block in enumerate(self.blocks):
-            x, context = block(x, past.layers[index], seen)
-            layers.append(context)
-        x, context, weights = self.last.looking(x, past.layers[len(layers)], seen)
-        layers.append(context)
+            x, seen = block(x, past.layers[index], sight)
+            layers.append(seen)
+        x, seen, weights = self.last.looking(x, past.layers[len(layers)], sight)
+        layers.append(seen)
         there = torch.ones([b, q], dtype=torch.bool, device=x.device)
         return self.norm(x), Past(layers, torch.cat([past.mask, there], dim=1)), weights
