@@ -82,7 +82,7 @@ def test_the_policy_was_trained_with_this_text_encoder(encoder):
 )
 def test_a_plain_command_is_understood_whatever_is_there(refusals, text):
     refused = refusals(text)
-    assert refused['none'] + refused['unclear'] < 0.25  # it would be refused from 0.5
+    assert refused['none'] + refused['unclear'] < 0.1  # it would be refused from 0.5
 
 
 @pytest.mark.parametrize('kind', KINDS)

@@ -45,8 +45,9 @@ def test_all_but_its_reader_stays(taught):
 
 def test_its_manifest_says_so(taught):
     before, after = (load_policy(path).manifest for path in (shipped_policy_path(), taught))
-    assert after.training_data.startswith(before.training_data)
-    assert 'words taught again' in after.training_data
+    # The shipped policy was taught again itself: of that only the last time counts.
+    assert after.training_data.partition(';')[0] == before.training_data.partition(';')[0]
+    assert after.training_data.count('words taught again') == 1
     assert after.text_encoder.sha256 == load_text_encoder().sha256
     assert after.metrics == {}
     assert after.tasks == before.tasks

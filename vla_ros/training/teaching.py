@@ -31,6 +31,7 @@ from vla_ros.training.sentences import bank_path, kept_banks, sentence_bank, Sen
 from vla_ros.training.trainer import Trainer
 
 _SENTENCES_PER_RANK = 64
+_AGAIN = '; words taught again at revision '
 
 
 def teach(
@@ -115,9 +116,10 @@ def _trainer(config: TrainConfig, folder: Path, rank: int = 0) -> Trainer:
 def _taught(manifest: PolicyManifest) -> PolicyManifest:
     """Return a manifest with what is now read, and nothing measured."""
     encoder = load_text_encoder()
+    data = manifest.training_data.partition(_AGAIN)[0]  # an earlier reader's words are gone
     return replace(
         manifest,
         text_encoder=TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS),
-        training_data=f'{manifest.training_data}; words taught again at revision {revision()}',
+        training_data=f'{data}{_AGAIN}{revision()}',
         metrics={},
     )
