@@ -25,6 +25,7 @@ from vla_ros.nodes import wiring
 from vla_ros.nodes.codec import choose_decoder
 from vla_ros.nodes.conversions import image_to_message, resized_camera_message
 from vla_ros.nodes.diagnostics import ERROR, Health, OK, report_health, Stream, WARN
+from vla_ros.nodes.in_process import Inbox
 from vla_ros.nodes.params import CameraParams, declare
 from vla_ros.nodes.rivals import Lookout
 from vla_ros.nodes.runner import run
@@ -54,7 +55,7 @@ class CameraNode(Node):
         else:
             self._source, self._on_frame = wiring.IMAGE_RAW, self._on_raw
         self._lookout = Lookout(self, (self._source,))
-        self._subscription: Subscription | None = None
+        self._subscription: Subscription | Inbox | None = None
         self._subscribe()
         report_health(self, self._health)
 
@@ -116,7 +117,7 @@ class CameraNode(Node):
         rival = self._lookout.look(time.monotonic())
         if rival and self._subscription is not None:
             self.get_logger().error(f'{rival}: no frame is taken while both are there')
-            self.destroy_subscription(self._subscription)
+            wiring.unsubscribe(self, self._subscription)
             self._subscription = None
         elif not rival and self._subscription is None:
             self._subscribe()

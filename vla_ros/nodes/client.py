@@ -181,7 +181,7 @@ class Client:
             if self.wait(lambda: all(sign() for sign in signs.values()), timeout_s):
                 return
         finally:
-            self._node.destroy_subscription(subscription)
+            wiring.unsubscribe(self._node, subscription)
         missing = [what for what, sign in signs.items() if not sign()]
         raise TimeoutError(f'after {timeout_s:.0f} s there is still no {", ".join(missing)}')
 

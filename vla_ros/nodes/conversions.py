@@ -157,7 +157,7 @@ def attention_from_message(message: Image, planes: int) -> NDArray[np.float32]:
 def _image_message(values: NDArray, encoding: str, message_header: Header) -> Image:
     values = np.ascontiguousarray(values)
     data = array('B')
-    data.frombytes(values.tobytes() if values.size == 0 else memoryview(values).cast('B'))
+    data.frombytes(values.tobytes() if values.size == 0 else values.data.cast('B'))
     return Image(
         header=message_header,
         height=values.shape[0],

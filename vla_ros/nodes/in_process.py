@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from rclpy.clock import Clock, ClockType
@@ -88,8 +88,9 @@ def create_publisher(
     node: Node, message: type, topic: str, qos: QoSProfile, events: PublisherEventCallbacks
 ) -> LocalPublisher:
     """Return a publisher of ``node`` that knows the inboxes of this process."""
-    publisher = node.create_publisher(
+    made = node.create_publisher(
         message, topic, qos, event_callbacks=events, publisher_class=LocalPublisher
     )
+    publisher = cast(LocalPublisher, made)
     publisher.inboxes = _OPEN[node.context][node.resolve_topic_name(topic)]
     return publisher

@@ -72,6 +72,7 @@ class InferenceNode(ManagedNode):
         self._worker = Worker(
             self._infer, self._infer_failed, 'inference', at_most=self._params.max_batch
         )
+        assert self._manifest is not None  # it is configured
         for port in self._ports:
             port.open(self._manifest, self._worker.mailbox.put)
 
@@ -89,6 +90,7 @@ class InferenceNode(ManagedNode):
 
     def _infer(self, jobs: list[Job]) -> None:
         """Run in the worker's thread."""
+        assert self._policy is not None  # as long as the worker is there
         has_begun = [job.port.begins(job) for job in jobs]
         if any(has_begun):
             self._policy.reset()
@@ -108,6 +110,7 @@ class InferenceNode(ManagedNode):
             return
         from vla_ros.pipeline.saliency import gradient_saliency
 
+        assert self._policy is not None
         try:
             planes = gradient_saliency(self._policy, job.observation)
         except ConfigurationError as error:

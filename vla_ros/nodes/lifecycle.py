@@ -88,4 +88,4 @@ class ManagedNode(LifecycleNode):
             state = self._state_machine.current_state[1]
             self.get_logger().warning(f'refused transition {transition_id} in state {state}')
             return TransitionCallbackReturn.FAILURE
-        return super()._LifecycleNodeMixin__change_state(transition_id, *args)
+        return super()._LifecycleNodeMixin__change_state(transition_id, *args)  # type: ignore[misc]

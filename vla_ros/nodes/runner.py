@@ -199,7 +199,10 @@ def _run_threads(
     ending: _Ending,
 ) -> int:
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(
+            args=None if args is None else list(args),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
     except RuntimeError as error:  # rcl, which puts its own source lines behind the reason
         get_logger(name).fatal(
             f'{str(error).partition(", at ")[0]}; check the arguments after --ros-args, the '

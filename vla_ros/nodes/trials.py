@@ -48,7 +48,8 @@ def run_trial(user: Client, spec: Spec) -> Episode:
         # Until the pose node has heard the command it tells about the one before.
         state = State.IDLE
         if user.status.command_stamp_ns != before_ns:
-            state, reason = State(user.status.state), Reason(user.status.reason)
+            state = State(user.status.state)
+            reason = Reason(user.status.reason)  # type: ignore[call-arg]  # by its code
         is_over = judge.observe(truth['time_s'] - start_s, holds, state, reason, path_m)
     return Episode(
         spec=spec,
