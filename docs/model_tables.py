@@ -105,10 +105,10 @@ def objectives_section(folder: Path) -> str:
         parts.append(f'### {name}')
         budget = {key: value for key, value in result['config'].items() if key != 'tokenizer'}
         settings = ', '.join(f'{key} {value}' for key, value in budget.items())
+        cost = f' {result["minutes"]} minutes of one core.' if 'minutes' in result else ''
         parts.append(
-            f'It {result["claims"]}. {result["minutes"]} minutes on one core for all seeds: '
-            f'{settings}; {result["frames"]} frames of {result["scenes"]} scenes, a fifth of them '
-            'held out.'
+            f'It {result["claims"]}. For each seed: {settings}; {result["frames"]} frames of '
+            f'{result["scenes"]} scenes, a fifth of them held out.{cost}'
         )
         parts += [f'![{text}]({folder.name}/{file})' for file, text in result['pictures'].items()]
         parts += [f'*{text.capitalize()}.*' for text in result['pictures'].values()]
