@@ -16,6 +16,7 @@ from vla_ros.evaluation.embeddings import draw_embeddings
 from vla_ros.evaluation.metrics import retrieval
 from vla_ros.models.text.transformer import TextTransformer
 from vla_ros.models.vision.conv_map import ConvMap
+from vla_ros.sim.scene import COLOURS
 from vla_ros.training.grammar import every_plain_sentence
 from vla_ros.training.losses import ContrastiveLoss
 
@@ -87,7 +88,8 @@ def run(config: Config, table: Table, seed: int, folder: Path) -> list[Figure]:
     with torch.no_grad():
         points = trained.texts(*words([sentence.text for sentence in placing]))
     zones = [f'{sentence.meaning.zone} zone' for sentence in placing]
-    draw_embeddings(points, zones, folder / 'embeddings.png')
+    colours = {f'{name} zone': rgb for name, rgb in COLOURS.items()}
+    draw_embeddings(points, zones, folder / 'embeddings.png', colours)
     return figures
 
 

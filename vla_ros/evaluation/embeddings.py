@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -36,14 +36,23 @@ def principal_plane(points: ArrayLike) -> tuple[Array, Array]:
     return on_plane, variance[:2] / max(variance.sum(), np.finfo(float).tiny)
 
 
-def draw_embeddings(points: ArrayLike, labels: Sequence[str], picture_path: Path) -> None:
-    """Draw embeddings (n, d) on their principal plane, each label in a colour of its own."""
+def draw_embeddings(
+    points: ArrayLike,
+    labels: Sequence[str],
+    picture_path: Path,
+    colours: Mapping[str, tuple[float, float, float]] | None = None,
+) -> None:
+    """
+    Draw embeddings (n, d) on their principal plane, each label in a colour of its own.
+
+    ``colours`` has those of labels that mean one, red, green and blue in 0 .. 1.
+    """
     on_plane, shares = principal_plane(points)
     figure, axis = pyplot.subplots(figsize=(6.4, 4.8), layout='constrained')
     names = np.array(labels)
     for label in sorted(set(labels)):
         x, y = on_plane[names == label].T
-        axis.scatter(x, y, s=12, alpha=0.7, label=label)
+        axis.scatter(x, y, s=12, alpha=0.7, label=label, color=(colours or {}).get(label))
     axis.set_xlabel(f'{100 * shares[0]:.0f} % of the variance')
     axis.set_ylabel(f'{100 * shares[1]:.0f} % of the variance')
     axis.grid(alpha=0.3)
