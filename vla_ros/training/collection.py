@@ -32,7 +32,8 @@ from vla_ros.training.demonstrations import (
 ActorFactory = Callable[[DemonstrationConfig, np.random.Generator], Actor]
 
 
-#: Ends the seeds of all shards, so that no simulation or trial with such a seed has their scenes.
+#: Ends the seeds of all shards, as no other seed does: neither a simulation nor a trial nor a
+#: calibration has their scenes.
 _OF_SHARDS = 3
 
 
@@ -82,7 +83,7 @@ def collect(
 
 def random_of(shard_seed: int) -> np.random.Generator:
     """Return what all of a shard is drawn from."""
-    return np.random.default_rng((shard_seed, _OF_SHARDS))
+    return np.random.default_rng((shard_seed, 0, _OF_SHARDS))
 
 
 def _make(shard: _Shard) -> None:
