@@ -200,7 +200,7 @@ def test_an_error_of_the_policy_is_reported_and_the_next_frame_works(graph, robo
     policy, errors = node._policy, iter([RuntimeError('overflow')])
 
     class FailingOnce:
-        reset = policy.reset
+        device, reset = policy.device, policy.reset
 
         def infer(self, observation):
             for error in errors:

@@ -65,6 +65,12 @@ def test_a_bug_leads_back_to_unconfigured_with_everything_released(probe):
     assert probe.calls[-2:] == ['deactivate', 'cleanup']
 
 
+def test_a_destroyed_node_leaves_the_graph_though_somebody_still_holds_it(graph, probe):
+    graph.until(lambda: 'probe' in graph.peer.get_node_names())
+    graph.remove(probe)
+    graph.until(lambda: 'probe' not in graph.peer.get_node_names())
+
+
 def test_after_a_mistake_is_mended_the_same_transition_works(probe):
     probe.raises['configure'] = ConfigurationError('no such file')
     probe.trigger_configure()

@@ -62,6 +62,8 @@ class ManagedNode(LifecycleNode):
     def destroy_node(self) -> None:
         self._attempt('shut down', self._release)
         super().destroy_node()
+        # rclpy leaves the state machine, which keeps the node in the graph until it is collected.
+        self._state_machine.destroy_when_not_in_use()
 
     def _release(self) -> None:
         self.deactivate()
