@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import gc
 from pathlib import Path
 import time
 from typing import Any
@@ -74,6 +75,8 @@ class Graph:
         for node in self._nodes:
             node.destroy_node()
         self._executor.shutdown()
+        # A node that failed to be built is held by cycles: the nodes of the next test would find it.
+        gc.collect()
 
 
 @pytest.fixture
