@@ -9,6 +9,7 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from pose_bench import OneToken, parameters, WORKSPACE
 import pytest
+import rclpy
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -126,8 +127,18 @@ def test_a_service_is_called(pair):
 
 
 def test_a_service_that_nobody_has_is_named(pair):
-    with client(pair) as user, pytest.raises(ConfigurationError, match='/sim/reset'):
+    with client(pair) as user, pytest.raises(ConfigurationError, match='nobody offers /sim/reset'):
         user.call(wiring.SIM_RESET, timeout_s=0.3)
+
+
+def test_a_node_that_does_not_answer_is_named(graph):
+    hangs = rclpy.create_node('sim')
+    wiring.SIM_RESET.serve(hangs, lambda request, response: response)
+    try:
+        with client(graph) as user, pytest.raises(ConfigurationError, match='the sim node hang'):
+            user.call(wiring.SIM_RESET, timeout_s=2.0)
+    finally:
+        hangs.destroy_node()
 
 
 def test_the_truth_of_the_sim_is_read(graph):

@@ -231,19 +231,27 @@ class Client:
         return self._node.create_client(service.type, name)
 
     def call(
-        self, service: wiring.ServiceName, request: Any = None, timeout_s: float = 5.0
+        self, service: wiring.ServiceName, request: Any = None, timeout_s: float = 10.0
     ) -> Any:
-        """Return the response of a node's service; raises ConfigurationError without any."""
+        """
+        Return the response of a node's service.
+
+        Raises ConfigurationError if no node has it, or if it does not answer within ``timeout_s``.
+        """
         kind: Any = service.type
         client = self.service(service)
         try:
-            if self.wait(client.service_is_ready, timeout_s):
-                future = client.call_async(kind.Request() if request is None else request)
-                if self.wait(future.done, timeout_s):
-                    return future.result()
-            raise ConfigurationError(
-                f'nobody answers on {client.srv_name}: is the {service.server} node up?'
-            )
+            if not self.wait(client.service_is_ready, timeout_s):
+                raise ConfigurationError(
+                    f'nobody offers {client.srv_name}: is the {service.server} node up?'
+                )
+            future = client.call_async(kind.Request() if request is None else request)
+            if not self.wait(future.done, timeout_s):
+                raise ConfigurationError(
+                    f'{client.srv_name} has not answered for {timeout_s:.0f} s: '
+                    f'does the {service.server} node hang?'
+                )
+            return future.result()
         finally:
             self._node.destroy_client(client)
 
