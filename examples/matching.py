@@ -11,7 +11,7 @@ from torch import nn, Tensor
 
 from examples.commands import all_words, drawn, mistakes
 from examples.drawing import write_sheet
-from examples.regions import NAMES, Regions, regions_of
+from examples.regions import named_by, Regions, regions_of
 from examples.study import Budget, Figure, rows_at, Study, train
 from examples.table import Table
 from vla_ros.models.fusion.registry import build_fusion
@@ -19,9 +19,8 @@ from vla_ros.models.fusion.tokens import Tokens
 from vla_ros.models.heads.regression import RegressionHead
 from vla_ros.models.text.transformer import TextTransformer
 from vla_ros.pipeline.attention import overlay
-from vla_ros.sim.tasks import Task
 from vla_ros.training.grammar import plain_sentence
-from vla_ros.training.losses import class_loss, matching_loss
+from vla_ros.training.losses import matching_loss
 
 #: Cells each way of the map that is drawn.
 _GRID = 24
@@ -34,7 +33,7 @@ class Config(Budget):
     fusion: str  # a registered name
     commands: int  # that fit, for each picture; as many that do not
     hardness: float  # by how much a shared word makes a wrong command likelier, as a logarithm
-    grounding: float  # weight of looking at the named object; 0: nobody shows which one it is
+    grounding: float  # weight of looking at what is named; 0: nobody shows which thing it is
 
 
 class Matcher(nn.Module):
@@ -76,7 +75,7 @@ def run(config: Config, table: Table, seed: int, folder: Path) -> list[Figure]:
         right, looks = model(seen, ids, mask)
         return {
             'matching': matching_loss(right, model(seen, ids[wrong], mask[wrong])[0]),
-            'grounding': class_loss(looks.sum(dim=1).clamp(min=1e-6).log(), _named(tasks)),
+            'grounding': _grounding_loss(looks, named_by(tasks)),
         }
 
     weights = {'matching': 1.0, 'grounding': config.grounding}
@@ -96,8 +95,9 @@ def run(config: Config, table: Table, seed: int, folder: Path) -> list[Figure]:
             figures.append(Figure(f'commands told from {which}', told, *goal))
     first = slice(None, None, config.commands)
     attended, there = looks[first].sum(dim=1), seen.there[first]
-    on_named = float((attended.argmax(dim=1) == _named(tasks)[first]).float().mean())
-    chance = float((1.0 / there.sum(dim=1)).mean())
+    named = named_by(tasks)[first]
+    on_named = float(named.gather(1, attended.argmax(dim=1, keepdim=True)).float().mean())
+    chance = float((named.sum(dim=1) / there.sum(dim=1)).mean())
     figures.append(Figure('words look most at what they name', on_named, chance, 'chance'))
     _draw(new, attended, seen.places[first], folder / 'attention.png')
     return figures
@@ -108,9 +108,10 @@ def _repeated(regions: Regions, rows: Tensor, times: int) -> Regions:
     return Regions(*(part[rows].repeat_interleave(times, dim=0) for part in regions))
 
 
-def _named(tasks: list[Task]) -> Tensor:
-    """Return (r,): which region each task is about."""
-    return torch.tensor([NAMES.index(task.object) for task in tasks])
+def _grounding_loss(looks: Tensor, named: Tensor) -> Tensor:
+    """Return how far all words (b, n, c) are from looking at nothing but what is named (b, c)."""
+    wanted = named / named.sum(dim=1, keepdim=True)
+    return nn.functional.cross_entropy(looks.sum(dim=1).clamp(min=1e-6).log(), wanted)
 
 
 def _draw(table: Table, looks: Tensor, places: Tensor, picture_path: Path) -> None:

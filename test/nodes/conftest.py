@@ -75,7 +75,7 @@ class Graph:
         for node in self._nodes:
             node.destroy_node()
         self._executor.shutdown()
-        # A node that failed to be built is held by cycles: the nodes of the next test would find it.
+        # A node that failed to be built is in cycles; until they are collected it is in the graph.
         gc.collect()
 
 

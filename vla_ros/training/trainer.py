@@ -124,13 +124,9 @@ class Trainer:
         summed = 0
         started_s = time.monotonic()
         self.model.train()
-        with tqdm(
-            total=until_step,
-            initial=self.step,
-            desc='train',
-            unit='step',
-            disable=not self._keeps_records,
-        ) as bar:
+        # Where it is shown at all, TQDM_DISABLE decides; False would overrule that.
+        hidden = {} if self._keeps_records else {'disable': True}
+        with tqdm(total=until_step, initial=self.step, desc='train', unit='step', **hidden) as bar:
             while self.step < until_step:
                 losses = self._step(batch_at(self.step))
                 self.step += 1

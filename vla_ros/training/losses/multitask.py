@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+import math
 
 import torch
 from torch import nn, Tensor
@@ -19,12 +20,17 @@ class UncertaintyWeights(nn.Module):
     """
     Losses by name to their sum, each in units of how large it stays.
 
-    The learned variance of each tends to the loss itself, so that none drowns the others.
+    ``scales`` say how large each is before anything is learned: a loss in other units would drown
+    the others until the variances are learned. Raises ValueError for one that is not above zero.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, scales: Mapping[str, float]) -> None:
         super().__init__()
-        self.log_variance = nn.ParameterDict({name: torch.zeros(()) for name in names})
+        if wrong := [name for name, scale in scales.items() if not scale > 0.0]:
+            raise ValueError(f'scale of {wrong[0]}: got {scales[wrong[0]]}; valid: above 0')
+        self.log_variance = nn.ParameterDict(
+            {name: torch.tensor(math.log(scale)) for name, scale in scales.items()}
+        )
 
     def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Return the sum () of loss / (2 variance) + log(variance) / 2."""
