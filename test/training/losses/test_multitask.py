@@ -21,7 +21,7 @@ def test_losses_of_their_scale_push_alike_from_the_start():
     assert pushes == pytest.approx([0.5, 0.5])
 
 
-@pytest.mark.parametrize('scale', [0.0, -1.0, math.nan])
+@pytest.mark.parametrize('scale', [0.0, -1.0, math.inf, math.nan])
 def test_a_scale_that_no_loss_has_is_refused(scale):
     with pytest.raises(ValueError, match='scale of act'):
         UncertaintyWeights({'act': scale})

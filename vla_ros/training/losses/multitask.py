@@ -20,14 +20,15 @@ class UncertaintyWeights(nn.Module):
     """
     Losses by name to their sum, each in units of how large it stays.
 
-    ``scales`` say how large each is before anything is learned: a loss in other units would drown
-    the others until the variances are learned. Raises ValueError for one that is not above zero.
+    The learned variance of each tends to the loss itself. ``scales`` say how large each is before
+    anything is learned: a loss in other units would drown the others until then. Raises ValueError
+    for one that is not above zero, or not finite.
     """
 
     def __init__(self, scales: Mapping[str, float]) -> None:
         super().__init__()
-        if wrong := [name for name, scale in scales.items() if not scale > 0.0]:
-            raise ValueError(f'scale of {wrong[0]}: got {scales[wrong[0]]}; valid: above 0')
+        if wrong := [name for name, scale in scales.items() if not 0.0 < scale < math.inf]:
+            raise ValueError(f'scale of {wrong[0]}: got {scales[wrong[0]]}; valid: above 0, finite')
         self.log_variance = nn.ParameterDict(
             {name: torch.tensor(math.log(scale)) for name, scale in scales.items()}
         )
