@@ -28,7 +28,7 @@ class UncertaintyWeights(nn.Module):
     def __init__(self, scales: Mapping[str, float]) -> None:
         super().__init__()
         if wrong := [name for name, scale in scales.items() if not 0.0 < scale < math.inf]:
-            raise ValueError(f'scale of {wrong[0]}: got {scales[wrong[0]]}; valid: above 0, finite')
+            raise ValueError(f'scale of {wrong[0]}: got {scales[wrong[0]]}; valid: over 0, finite')
         self.log_variance = nn.ParameterDict(
             {name: torch.tensor(math.log(scale)) for name, scale in scales.items()}
         )
