@@ -35,13 +35,16 @@ class TrainConfig:
     """
     Everything that a run depends on; its values are in ``config/train/default.yaml``.
 
-    ``policy`` is a registered name and ``options`` are its own. So many ``sentences`` are made.
+    ``policy`` is a registered name and ``options`` are its own. What it sees and reads with is
+    learned too, or kept as the policy at ``parts_of`` has it: see ``training.kept``. So many
+    ``sentences`` are made.
     ``loss_weights`` are by the name of the loss; a policy has some of them.
     """
 
     seed: int
     policy: str
     options: Mapping[str, Any]
+    parts_of: str
     episodes: int
     demonstrations: DemonstrationConfig
     corrections: CorrectionConfig

@@ -29,6 +29,7 @@ from vla_ros.training.begun import begin
 from vla_ros.training.collection import collect, load_frames
 from vla_ros.training.config import TrainConfig
 from vla_ros.training.corrections import PolicyActor
+from vla_ros.training.kept import bring_source, keep_parts, source_path, told
 from vla_ros.training.recipes import recipe_for
 from vla_ros.training.recipes.recipe import Lesson, moved, Recipe
 from vla_ros.training.sentences import sentence_bank
@@ -87,6 +88,7 @@ def _train(config: TrainConfig, folder: Path, name: str, workers: int, device: s
         spec = policy_spec(config, load_text_encoder().width)
         build_policy(config.policy, spec, config.options)
         begin(config, folder, '--name or --runs')
+        bring_source(config.parts_of, folder)
         text_width = sentence_bank(folder, config.sentences, config.seed, workers).tokens.shape[1]
         shards = collect(folder / 'demonstrations', made, config.episodes, config.seed, workers)
     count = parallel.ranks()
@@ -184,6 +186,8 @@ def _trainer(
     torch.manual_seed(config.seed)  # every process starts from the same weights
     spec = policy_spec(config, text_width)
     policy = build_policy(config.policy, spec, config.options)
+    if config.parts_of:
+        keep_parts(policy, source_path(folder))
     policy.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     recipe = recipe_for(config.policy)(policy, spec, config)
     weights = dict(config.loss_weights)
@@ -225,12 +229,16 @@ def _export(
         'training_data': (
             f'{frames} frames of the scripted expert and its corrections in the simulator, '
             f'{config.demonstrations.labels_per_frame} commands each, seed {config.seed}, '
-            f'revision {revision()}'
+            f'{_kept(config, folder)}revision {revision()}'
         ),
         'metrics': {},
         'licence': 'Apache-2.0',
     }
     return export_policy(policy, manifest, path)
+
+
+def _kept(config: TrainConfig, folder: Path) -> str:
+    return f'eyes and reading of {told(source_path(folder))}, ' if config.parts_of else ''
 
 
 def _channels(names: tuple[str, ...]) -> tuple[Channel, ...]:

@@ -17,11 +17,14 @@ from vla_ros.pipeline.manifest import read_manifest
 from vla_ros.training.begun import check_begun, config_path, differences
 from vla_ros.training.collection import collect, load_frames
 from vla_ros.training.config import save_config, TrainConfig
+from vla_ros.training.kept import bring_source
 from vla_ros.training.run import train
 from vla_ros.training.sentences import sentence_bank
 
 #: What policies share of a run's folder: files, so that what is missing is never made in there.
-_SHARED = ('demonstrations/*.npy', 'corrections-*/*.npy', 'validation/*.npy', 'sentences-*.npz')
+_SHARED = (
+    'demonstrations/*.npy', 'corrections-*/*.npy', 'validation/*.npy', 'sentences-*.npz', 'parts.*'
+)  # fmt: skip
 
 
 def config_of(config: TrainConfig, policy: str) -> TrainConfig:
@@ -82,6 +85,7 @@ def prepare(config: TrainConfig, data: Path, workers: int) -> int:
         )
     data.mkdir(parents=True, exist_ok=True)
     save_config(config, config_path(data))
+    bring_source(config.parts_of, data)
     sentence_bank(data, config.sentences, config.seed, workers)
     made = config.demonstrations
     shards = collect(data / 'demonstrations', made, config.episodes, config.seed, workers)

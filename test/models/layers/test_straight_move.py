@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from vla_ros.models.layers.straight_move import gripper_down, StraightMove, tool_yaw
+from vla_ros.models.layers.straight_move import (
+    gripper_down,
+    nearest_yaw,
+    StraightMove,
+    tool_yaw,
+)
 
 
 def state(yaw_rad=0.0):
@@ -52,3 +57,13 @@ def test_the_gripper_is_wanted_at_once():
 def test_yaw_and_quaternion_are_each_others_inverse():
     yaw = torch.linspace(-3.0, 3.0, 7)
     torch.testing.assert_close(tool_yaw(gripper_down(yaw)), yaw)
+
+
+@pytest.mark.parametrize(
+    ('wanted_deg', 'now_deg', 'got_deg'), [(40, 0, 40), (-40, 40, 50), (0, 50, 0), (-20, 55, -20)]
+)
+def test_of_equal_quarter_turns_the_nearest_is_chosen(wanted_deg, now_deg, got_deg):
+    yaw = torch.tensor([wanted_deg]).deg2rad()
+    vector = torch.stack([torch.cos(4 * yaw), torch.sin(4 * yaw)], dim=-1)
+    got = nearest_yaw(vector, torch.tensor([now_deg]).deg2rad(), math.radians(60.0))
+    assert float(got.rad2deg()) == pytest.approx(got_deg, abs=1e-3)

@@ -8,7 +8,7 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import REFUSALS
 from vla_ros.models.grounding import ground
 from vla_ros.models.meaning import Meaning
-from vla_ros.models.policies.keypoint import _beyond, _nearest_yaw
+from vla_ros.models.policies.keypoint import _beyond
 from vla_ros.models.registry import build_policy, policy_names, PolicySpec
 from vla_ros.models.text.reader import Reading
 from vla_ros.models.vision.cells import cell_pixels
@@ -276,16 +276,6 @@ def test_cells_look_where_the_camera_says(policy, spec):
     np.testing.assert_allclose(pixel, [column * 4 + 1.5, row * 4 + 1.5])
     back = spec.camera.project([*policy.xy[cell, 0].tolist(), 0.022])[0]
     np.testing.assert_allclose(back, pixel, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ('wanted_deg', 'now_deg', 'got_deg'), [(40, 0, 40), (-40, 40, 50), (0, 50, 0), (-20, 55, -20)]
-)
-def test_of_equal_quarter_turns_the_nearest_is_chosen(wanted_deg, now_deg, got_deg):
-    yaw = torch.tensor([wanted_deg]).deg2rad()
-    vector = torch.stack([torch.cos(4 * yaw), torch.sin(4 * yaw)], dim=-1)
-    got = _nearest_yaw(vector, torch.tensor([now_deg]).deg2rad(), np.deg2rad(60.0))
-    assert float(got.rad2deg()) == pytest.approx(got_deg, abs=1e-3)
 
 
 def test_the_registry_knows_it():

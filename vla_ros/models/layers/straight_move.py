@@ -1,5 +1,7 @@
 """A chunk of poses on the straight way to a waypoint, at bounded speed."""
 
+import math
+
 import torch
 from torch import nn, Tensor
 
@@ -14,6 +16,22 @@ def gripper_down(yaw: Tensor) -> Tensor:
     """Return quaternions (..., 4) of a tool that points down, turned by ``yaw`` (...)."""
     nought = torch.zeros_like(yaw)
     return torch.stack([torch.cos(yaw / 2.0), torch.sin(yaw / 2.0), nought, nought], dim=-1)
+
+
+def nearest_yaw(vector: Tensor, now: Tensor, most_rad: float) -> Tensor:
+    """
+    Return the yaw (b,) rad nearest to ``now`` (b,) among those that ``vector`` (b, 2) means.
+
+    ``vector`` is along the cosine and sine of four times the yaw, for a block looks the same after
+    a quarter turn. None is beyond ``most_rad`` if a quarter turn back is not.
+    """
+    quarter = math.pi / 2.0
+    yaw = torch.atan2(vector[:, 1], vector[:, 0]) / 4.0
+    turns = torch.tensor([0.0, -quarter, quarter], device=yaw.device)
+    choices = yaw[:, None] + turns  # (b, 3)
+    # Beyond the limit a quarter turn back is as good and winds up less.
+    cost = (choices - now[:, None]).abs() + 10.0 * (choices.abs() > most_rad)
+    return choices.gather(1, cost.argmin(dim=1, keepdim=True)).squeeze(1)
 
 
 class StraightMove(nn.Module):

@@ -14,9 +14,10 @@ from torch import nn, Tensor
 
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.models.fusion.early import EarlyFusion
-from vla_ros.models.heads.chunk import chunk_actions, ParallelChunkHead
+from vla_ros.models.heads.chunk import chunk_actions
 from vla_ros.models.heads.classifier import TaskClassifier
 from vla_ros.models.heads.plan import Plan, PlanHead
+from vla_ros.models.heads.waypoint import WaypointHead
 from vla_ros.models.layers.position import LearnedPosition
 from vla_ros.models.policies.senses import SensesConfig, SensingPolicy
 from vla_ros.models.registry import PolicySpec, register_policy
@@ -53,9 +54,7 @@ class EmbodiedPolicy(SensingPolicy):
         self.plan = PlanHead(width, heads, PLAN_LENGTH, len(STEPS))
         self.step = nn.Linear(1 + len(STEPS), width)
         self.place = LearnedPosition(PLAN_LENGTH, width)
-        self.chunk = ParallelChunkHead(
-            width, heads, spec.horizon, spec.workspace_min, spec.workspace_max
-        )
+        self.chunk = WaypointHead(width, heads, spec, config.cell_px)
 
     def forward(
         self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
@@ -78,7 +77,12 @@ class EmbodiedPolicy(SensingPolicy):
         steps = self.place(self.step(plan.logits.softmax(dim=-1)))  # (b, s, width)
         there = torch.ones_like(plan.steps, dtype=torch.bool)
         chunk = self.chunk(
-            torch.cat([fused.tokens, steps], dim=1), torch.cat([fused.mask, there], dim=1)
+            torch.cat([fused.tokens, steps], dim=1),
+            torch.cat([fused.mask, there], dim=1),
+            fused.attention,
+            vision,
+            words,
+            state,
         )
         output = PolicyOutput(
             chunk_actions(chunk),

@@ -8,18 +8,19 @@ chunk from the fused tokens, a classifier the task or the reason to refuse it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.models.fusion.registry import build_fusion, fusion_names
-from vla_ros.models.fusion.tokens import Fused
+from vla_ros.models.fusion.tokens import Fused, Tokens
 from vla_ros.models.heads.chunk import chunk_actions, ParallelChunkHead
 from vla_ros.models.heads.classifier import TaskClassifier
 from vla_ros.models.heads.flow_chunk import FlowChunkHead
 from vla_ros.models.heads.recurrent_chunk import RecurrentChunkHead
+from vla_ros.models.heads.waypoint import WaypointHead
 from vla_ros.models.policies.senses import SensesConfig, SensingPolicy
 from vla_ros.models.registry import PolicySpec, register_policy
 
@@ -32,23 +33,39 @@ _CHUNK_HEADS = {
 
 @dataclass(frozen=True)
 class FusionConfig(SensesConfig):
-    """``head``: chunk, recurrent or flow; ``fusion``: options of the fusion."""
+    """``head``: waypoint, chunk, recurrent or flow; ``fusion``: options of the fusion."""
 
     fusion: Mapping[str, Any] = field(default_factory=dict)
-    head: str = 'chunk'
+    head: str = 'waypoint'
+
+
+class Perceived(NamedTuple):
+    """The tokens of the picture and of the words, and all of them fused."""
+
+    vision: Tokens
+    words: Tokens
+    fused: Fused
 
 
 class FusionPolicy(SensingPolicy):
     """See the module; scriptable, under the policy contract."""
 
+    looks: Final[bool]  # whether the head is told what the words look at
+
     def __init__(self, fusion: str, spec: PolicySpec, config: FusionConfig) -> None:
         super().__init__(spec, config)
-        if config.head not in _CHUNK_HEADS:
-            raise ValueError(f'got head {config.head!r}, expected {", ".join(_CHUNK_HEADS)}')
+        valid = ('waypoint', *_CHUNK_HEADS)
+        if config.head not in valid:
+            raise ValueError(f'got head {config.head!r}, expected {", ".join(valid)}')
         width, heads = config.width, config.heads
         self.fusion = build_fusion(fusion, width, {'heads': heads, **config.fusion})
-        self.head = _CHUNK_HEADS[config.head](
-            width, heads, spec.horizon, spec.workspace_min, spec.workspace_max
+        self.looks = config.head == 'waypoint'
+        self.head = (
+            WaypointHead(width, heads, spec, config.cell_px)
+            if self.looks
+            else _CHUNK_HEADS[config.head](
+                width, heads, spec.horizon, spec.workspace_min, spec.workspace_max
+            )
         )
         self.task = TaskClassifier(width, heads, len(spec.tasks))
 
@@ -56,15 +73,21 @@ class FusionPolicy(SensingPolicy):
         self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
     ) -> PolicyOutput:
         """Return what the contract says; see ``vla_ros.models.contract``."""
-        return self.answer(self.fuse(image, text, text_mask, state))
+        return self.answer(self.perceive(image, text, text_mask, state), state)
 
-    def fuse(self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor) -> Fused:
+    def perceive(
+        self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
+    ) -> Perceived:
         vision, words, robot = self.senses(image, text, text_mask, state)
-        return self.fusion(vision, words, robot)
+        return Perceived(vision, words, self.fusion(vision, words, robot))
 
-    def answer(self, fused: Fused) -> PolicyOutput:
+    def answer(self, perceived: Perceived, state: Tensor) -> PolicyOutput:
         """Return what the fused tokens say."""
-        chunk = self.head(fused.tokens, fused.mask)
+        vision, words, fused = perceived
+        if self.looks:
+            chunk = self.head(fused.tokens, fused.mask, fused.attention, vision, words, state)
+        else:
+            chunk = self.head(fused.tokens, fused.mask)
         return PolicyOutput(
             chunk_actions(chunk),
             torch.sigmoid(chunk.termination_logit),
@@ -82,8 +105,9 @@ class FusionPolicy(SensingPolicy):
         done: Tensor,
     ) -> tuple[PolicyOutput, dict[str, Tensor]]:
         """Add the balance of experts, and flow matching."""
-        fused = self.fuse(image, text, text_mask, state)
-        output, losses = self.answer(fused), {'balance': fused.auxiliary_loss}
+        perceived = self.perceive(image, text, text_mask, state)
+        fused = perceived.fused
+        output, losses = self.answer(perceived, state), {'balance': fused.auxiliary_loss}
         if isinstance(self.head, FlowChunkHead):
             losses['flow'] = _flow_loss(self.head, fused, actions, done)
             # The flow is taught where it goes from, not through the steps of following it.

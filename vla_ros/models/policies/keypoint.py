@@ -24,7 +24,7 @@ from vla_ros.models.contract import PolicyModule, PolicyOutput, Traits
 from vla_ros.models.grounding import ground, Grounded
 from vla_ros.models.layers.film import FilmMlp
 from vla_ros.models.layers.pointing import neighbours, point_at
-from vla_ros.models.layers.straight_move import StraightMove, tool_yaw
+from vla_ros.models.layers.straight_move import nearest_yaw, StraightMove, tool_yaw
 from vla_ros.models.meaning import Meaning
 from vla_ros.models.registry import PolicySpec, register_policy
 from vla_ros.models.text.reader import Reader
@@ -262,7 +262,7 @@ class KeypointPolicy(PolicyModule):
         position = torch.where((meaning.task == 0)[:, None], own, goal)
         return Decision(
             position=position,
-            yaw=_nearest_yaw(out[:, 8:10], tool_yaw(state[:, 3:7]), self.max_yaw_rad),
+            yaw=nearest_yaw(out[:, 8:10], tool_yaw(state[:, 3:7]), self.max_yaw_rad),
             yaw_vector=out[:, 8:10],
             gripper_logit=out[:, 10],
             termination_logit=out[:, 11],
@@ -359,14 +359,3 @@ def _rows(table: Tensor, index: Tensor) -> Tensor:
 def _beyond(probability: Tensor, threshold: Tensor) -> Tensor:
     """Return ``probability`` with its odds scaled such that ``threshold`` becomes a half."""
     return torch.sigmoid(torch.logit(probability, 1e-6) - torch.logit(threshold, 1e-6))
-
-
-def _nearest_yaw(vector: Tensor, now: Tensor, most_rad: float) -> Tensor:
-    """Return the yaw (b,) nearest to ``now`` (b,) among those that ``vector`` (b, 2) means."""
-    quarter = math.pi / 2.0
-    yaw = torch.atan2(vector[:, 1], vector[:, 0]) / 4.0
-    turns = torch.tensor([0.0, -quarter, quarter], device=yaw.device)
-    choices = yaw[:, None] + turns  # (b, 3)
-    # Beyond the limit a quarter turn back is as good and winds up less.
-    cost = (choices - now[:, None]).abs() + 10.0 * (choices.abs() > most_rad)
-    return choices.gather(1, cost.argmin(dim=1, keepdim=True)).squeeze(1)

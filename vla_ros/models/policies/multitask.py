@@ -36,5 +36,5 @@ class MultitaskPolicy(FusionPolicy):
     @torch.jit.export
     def reply(self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor) -> Tensor:
         """Return logits (b, answers) of the answers to questions, given as commands are."""
-        fused = self.fuse(image, text, text_mask, state)
+        fused = self.perceive(image, text, text_mask, state).fused
         return self.vqa(fused.tokens, fused.mask)

@@ -15,8 +15,9 @@ from torch import nn, Tensor
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.models.fusion.perceiver import words_by_readers
 from vla_ros.models.fusion.tokens import all_joined, Entrance
-from vla_ros.models.heads.chunk import chunk_actions, ParallelChunkHead
+from vla_ros.models.heads.chunk import chunk_actions
 from vla_ros.models.heads.classifier import TaskClassifier
+from vla_ros.models.heads.waypoint import WaypointHead
 from vla_ros.models.layers.prefix import PrefixTransformer
 from vla_ros.models.policies.senses import SensesConfig, SensingPolicy
 from vla_ros.models.registry import PolicySpec, register_policy
@@ -40,9 +41,7 @@ class OctoReadoutPolicy(SensingPolicy):
         self.entrance = Entrance(width)
         self.sequence = PrefixTransformer(width, heads, config.layers)
         self.readouts = nn.Parameter(torch.randn(config.readouts, width) * 0.1)
-        self.chunk = ParallelChunkHead(
-            width, heads, spec.horizon, spec.workspace_min, spec.workspace_max
-        )
+        self.chunk = WaypointHead(width, heads, spec, config.cell_px)
         self.task = TaskClassifier(width, heads, len(spec.tasks))
 
     def forward(
@@ -50,14 +49,16 @@ class OctoReadoutPolicy(SensingPolicy):
     ) -> PolicyOutput:
         """Return what the contract says; see ``vla_ros.models.contract``."""
         vision, words, robot = self.senses(image, text, text_mask, state)
-        vision, words, robot = self.entrance(vision, words, robot)
-        prefix = all_joined(vision, words, robot)
+        seen, said, felt = self.entrance(vision, words, robot)
+        prefix = all_joined(seen, said, felt)
         readouts = self.readouts.expand(text.shape[0], -1, -1)
         read, weights = self.sequence(prefix.tokens, prefix.mask, readouts, causal=False)
-        chunk = self.chunk(read)
+        attention = words_by_readers(weights, seen, said)
+        there = torch.ones_like(read[:, :, 0], dtype=torch.bool)
+        chunk = self.chunk(read, there, attention, vision, words, state)
         return PolicyOutput(
             chunk_actions(chunk),
             torch.sigmoid(chunk.termination_logit),
             self.task(read),
-            self.senses.on_grid(words_by_readers(weights, vision, words)),
+            self.senses.on_grid(attention),
         )

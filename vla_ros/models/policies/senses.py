@@ -16,6 +16,7 @@ from vla_ros.models.heads.chunk import Workspace
 from vla_ros.models.layers.position import SinusoidPosition
 from vla_ros.models.registry import PolicySpec
 from vla_ros.models.state.proprioception import ProprioceptionEncoder
+from vla_ros.models.text.reader import WordEncoder
 from vla_ros.models.vision.cells import (
     cells_on_table,
     NORMALISATION,
@@ -32,13 +33,14 @@ class SensesConfig:
     How a policy sees, and the width of all its tokens.
 
     ``vision``: conv, of ``image_width`` units, or vit, of ``image_layers``; a cell is ``cell_px``
-    wide and high.
+    wide and high. Words are read by ``text_width`` units.
     """
 
     vision: str = 'conv'
     cell_px: int = 8
     image_width: int = 64
     image_layers: int = 4
+    text_width: int = 128
     width: int = 96
     heads: int = 4
 
@@ -95,11 +97,8 @@ class Senses(nn.Module):
         self.rows, self.columns = camera.height // cell_px, camera.width // cell_px
         self.vision = _vision(config)
         self.place = nn.Linear(width + 2, width)
-        self.text = nn.Sequential(
-            nn.LayerNorm(spec.text_width),
-            nn.Linear(spec.text_width, width),
-            SinusoidPosition(width),
-        )
+        self.words = WordEncoder(spec.text_width, config.text_width, config.heads, dropout=0.0)
+        self.text = nn.Sequential(nn.Linear(config.text_width, width), SinusoidPosition(width))
         box = Workspace(spec.workspace_min, spec.workspace_max)
         self.state = ProprioceptionEncoder(
             [*box.centre.tolist(), 0.0, 0.0, 0.0, 0.0, 0.5],
@@ -127,7 +126,7 @@ class Senses(nn.Module):
         there = torch.ones([b, c], dtype=torch.bool, device=cells.device)
         return (
             Tokens(cells, there),
-            Tokens(self.text(text), text_mask),
+            Tokens(self.text(self.words(text, text_mask)), text_mask),
             Tokens(self.state(state), there[:, :1]),
         )
 

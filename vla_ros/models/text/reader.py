@@ -14,6 +14,7 @@ from torch import nn, Tensor
 
 from vla_ros.models.layers.attention import MultiHeadAttention
 from vla_ros.models.layers.block import PreNormBlock
+from vla_ros.models.part import Part
 
 
 class Reading(NamedTuple):
@@ -30,7 +31,30 @@ class Reading(NamedTuple):
     words: Tensor
 
 
-class Reader(nn.Module):
+class ReadsWords(Part):
+    """What reads token features (b, n, text_width) begins by looking at words in their context."""
+
+    def __init__(
+        self, text_width: int, width: int = 128, heads: int = 4, dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        self.narrow = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
+        self.block = PreNormBlock(width, heads, dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def words(self, text: Tensor, mask: Tensor) -> Tensor:
+        """Return (b, n, width); ``mask`` (b, n) bool is true where there is a token."""
+        return self.norm(self.block(self.narrow(text), mask))
+
+
+class WordEncoder(ReadsWords):
+    """Token features (b, n, text_width) to words in their context (b, n, width)."""
+
+    def forward(self, text: Tensor, mask: Tensor) -> Tensor:
+        return self.words(text, mask)
+
+
+class Reader(ReadsWords):
     """Token features (b, n, text_width) to a Reading with so many ``classes`` of each kind."""
 
     def __init__(
@@ -41,10 +65,7 @@ class Reader(nn.Module):
         heads: int = 4,
         dropout: float = 0.2,
     ) -> None:
-        super().__init__()
-        self.narrow = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
-        self.block = PreNormBlock(width, heads, dropout)
-        self.norm = nn.LayerNorm(width)
+        super().__init__(text_width, width, heads, dropout)
         self.queries = nn.Parameter(torch.randn(4, width) * 0.1)
         self.read = MultiHeadAttention(width, heads, dropout=dropout)
         self.phrase_norm = nn.LayerNorm(width)
@@ -56,7 +77,7 @@ class Reader(nn.Module):
         self.to_zone = nn.Linear(width, zone)
 
     def forward(self, text: Tensor, mask: Tensor) -> Reading:
-        tokens = self.norm(self.block(self.narrow(text), mask))
+        tokens = self.words(text, mask)
         read, words = self.read(self.queries.expand(text.shape[0], -1, -1), tokens, mask)
         phrase = read + self.phrase(self.phrase_norm(read))  # (b, 4, width)
         return Reading(

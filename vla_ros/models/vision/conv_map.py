@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import nn, Tensor
 
+from vla_ros.models.part import Part
+
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
@@ -32,7 +34,7 @@ class ResidualBlock(nn.Module):
         return torch.relu(x + self.second(self.first(x)))
 
 
-class ConvMap(nn.Module):
+class ConvMap(Part):
     """Images (b, 3, h, w) to features (b, width, h / 4, w / 4); h and w divide by 8."""
 
     stride = 4
