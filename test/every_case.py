@@ -23,6 +23,7 @@ from vla_ros.models.layers.block import CrossBlock, PreNormBlock
 from vla_ros.models.layers.feed_forward import FeedForward
 from vla_ros.models.layers.film import FilmMlp
 from vla_ros.models.layers.gate import ConditionalGate
+from vla_ros.models.layers.gaze import Gaze
 from vla_ros.models.layers.mixture import MixtureOfExperts
 from vla_ros.models.layers.patch import PatchEmbedding
 from vla_ros.models.layers.pool import AttentionPool
@@ -35,7 +36,7 @@ from vla_ros.models.layers.prefix import PrefixBlock, PrefixTransformer
 from vla_ros.models.layers.straight_move import StraightMove
 from vla_ros.models.state.proprioception import ProprioceptionEncoder
 from vla_ros.models.text.bert import BertConfig, BertEncoder, BertLayer
-from vla_ros.models.text.reader import Reader
+from vla_ros.models.text.reader import Reader, WordEncoder
 from vla_ros.models.text.transformer import TextTransformer
 from vla_ros.models.vision.conv_map import ConvMap, ResidualBlock
 from vla_ros.models.vision.vit import VisionTransformer
@@ -175,6 +176,13 @@ CASES = {
         lambda: (torch.randn(3, 8), torch.randn(3, 3), torch.randn(3), torch.rand(3)),
         [(3, 4, 8)],
     ),
+    'gaze': Case(
+        lambda: Gaze(8, 2, torch.linspace(0.0, 1.0, 12).view(6, 2), rows=2, columns=3),
+        lambda: (torch.rand(3, 5, 6), tokens(), MASK, tokens(6)),
+        [(3, 2, 2), (3, 2, 8)],
+        masks={1: 2},
+        learns=False,
+    ),
     'conv map': Case(lambda: ConvMap(8), lambda: (image(16, 8),), [(3, 8, 4, 2)]),
     'residual block': Case(lambda: ResidualBlock(3), lambda: (image(),), [(3, 3, 8, 8)]),
     'vit': Case(
@@ -208,6 +216,13 @@ CASES = {
         lambda: (tokens(5, 6), MASK),
         [(3, 2), (3, 3), (3, 4), (3, 5), (3, 4, 5)],
         masks={0: 1},
+    ),
+    'word encoder': Case(
+        lambda: WordEncoder(6, 8, 2, dropout=0.0),
+        lambda: (tokens(5, 6), MASK),
+        [(3, 5, 8)],
+        masks={0: 1},
+        masked_output=1,
     ),
     'proprioception': Case(
         lambda: ProprioceptionEncoder([0.1] * 8, [2.0] * 8, 8, quaternion=3),

@@ -57,7 +57,9 @@ def keep_parts(policy: nn.Module, path: Path) -> None:
         kind, holder = next((k, h) for k, h in _HOLDERS.items() if isinstance(part, k))
         begins = f'{holder}.'
         try:
-            part.keep({k.removeprefix(begins): v for k, v in weights.items() if k.startswith(begins)})
+            part.keep(
+                {k.removeprefix(begins): v for k, v in weights.items() if k.startswith(begins)}
+            )
         except RuntimeError as error:
             raise ConfigurationError(
                 f'parts_of: {read_manifest(path).name} has no {kind.__name__} of the size that '

@@ -28,7 +28,9 @@ def test_a_new_fusion_is_a_new_policy(monkeypatch):
     assert 'mine' in policy_names()
 
 
-@pytest.mark.parametrize('options', [{'vision': 'vit'}, {'head': 'recurrent'}, {'head': 'flow'}])
+@pytest.mark.parametrize(
+    'options', [{'vision': 'vit'}, *({'head': name} for name in ('chunk', 'recurrent', 'flow'))]
+)
 def test_its_parts_can_be_chosen_and_scripted(options):
     policy, inputs = small_policy('late', **options).eval(), small_inputs()
     for one, other in zip(policy(*inputs), torch.jit.script(policy)(*inputs), strict=True):
@@ -39,7 +41,7 @@ def test_its_parts_can_be_chosen_and_scripted(options):
     ('options', 'message'),
     [
         ({'vision': 'eyes'}, 'policy late: got vision .eyes., expected conv or vit'),
-        ({'head': 'big'}, 'got head .big., expected chunk, recurrent, flow'),
+        ({'head': 'big'}, 'got head .big., expected waypoint, chunk, recurrent, flow'),
         ({'width': 'wide'}, 'width: got "wide", expected a number'),
         ({'heads': 0}, 'policy late: heads is 0; valid: 1 and more'),
         ({'image_width': -1}, 'image_width is -1; valid: 1 and more'),

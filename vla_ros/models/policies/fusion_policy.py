@@ -75,9 +75,7 @@ class FusionPolicy(SensingPolicy):
         """Return what the contract says; see ``vla_ros.models.contract``."""
         return self.answer(self.perceive(image, text, text_mask, state), state)
 
-    def perceive(
-        self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
-    ) -> Perceived:
+    def perceive(self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor) -> Perceived:
         vision, words, robot = self.senses(image, text, text_mask, state)
         return Perceived(vision, words, self.fusion(vision, words, robot))
 
