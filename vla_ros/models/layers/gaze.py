@@ -14,7 +14,7 @@ from vla_ros.models.layers.pointing import neighbours, point_at
 
 
 class Looks(NamedTuple):
-    """``points`` (b, looks, 2) m on the table, and ``tokens`` (b, looks, width) of what is there."""
+    """``points`` (b, looks, 2) m on the table; ``tokens`` (b, looks, width) of what is there."""
 
     points: Tensor
     tokens: Tensor
