@@ -193,7 +193,7 @@ def _draw_failures(args: argparse.Namespace, split: str, episodes: Iterable[Epis
     films = [episode.film for episode in episodes if episode.film is not None]
     places = [(args.out, _SHOWN, 176)]
     if args.card:
-        places.append((pictures_folder(args.card), _SHOWN_IN_CARD, 112))
+        places.append((pictures_folder(args.card), _SHOWN_IN_CARD, 144))
     for folder, count, tile_px in places:
         path = folder / f'{split}.jpg'
         path.unlink(missing_ok=True)

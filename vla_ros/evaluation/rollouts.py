@@ -94,7 +94,8 @@ class Roller:
         camera = [image for image, _ in chosen]
         heat = [overlay(image, weights, min_side_px=self._width) for image, weights in chosen]
         reason = 'not obeyed' if episode.reason == Reason.OK.value else episode.reason
-        outcome = f'{reason.replace("_", " ")} after {episode.seconds:.1f} s'
+        meant = ', '.join(filter(None, trial.task.key.split('|'))) if trial.task else 'to refuse'
+        outcome = f'{reason.replace("_", " ")} after {episode.seconds:.1f} s; meant: {meant}'
         caption = f'{spec.split} ({spec.row}): "{trial.text}"'
         return replace(episode, film=Scene(caption, outcome, False, camera, heat))
 
