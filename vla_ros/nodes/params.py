@@ -160,7 +160,7 @@ class PoseParams:
     )
     max_tracking_error_m: float = param(
         Limits.max_tracking_error_m,
-        'robot farther than this from where it was sent: hold, then start from where it is',
+        'a task whose robot is farther than this from where it was sent ends in a hold',
         ge=0.005,
         le=1.0,
         lowerable=True,
