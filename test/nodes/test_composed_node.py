@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rclpy.clock import Clock, ClockType
 from std_msgs.msg import Float32, String
+from std_srvs.srv import Trigger
 from tiny_policy import TinyPolicy, write_policy
 from torch import Tensor
 
@@ -99,13 +100,19 @@ class Stage:
     def wait_for(self, state):
         self.graph.until(lambda: self.status and self.status.state == state, timeout_s=60.0)
 
+    def run(self):
+        """Give a command, once the command node hears it as the pose node does."""
+        self.wait_for('idle')
+        commands = self.graph.publisher(wiring.COMMAND)
+        self.graph.until(lambda: commands.get_subscription_count() == 2, timeout_s=60.0)
+        commands.publish(String(data='go'))
+        self.wait_for('running')
+
 
 def test_a_policy_that_hangs_leads_to_a_hold_while_the_poses_go_on(graph, tmp_path):
     stage = Stage(graph, tmp_path)
     try:
-        stage.wait_for('idle')
-        graph.publish(wiring.COMMAND, String(data='go'))
-        stage.wait_for('running')
+        stage.run()
         stage.is_dark = True
         stage.wait_for('holding')
         stage.actions.clear()
@@ -115,6 +122,24 @@ def test_a_policy_that_hangs_leads_to_a_hold_while_the_poses_go_on(graph, tmp_pa
         assert stage.process.returncode != 0
         output = stage.process.stdout.read()
         assert 'the policy has not returned for' in output
+    finally:
+        stage.process.kill()
+        stage.process.wait()
+
+
+def test_after_the_end_of_a_task_nothing_is_inferred(graph, tmp_path):
+    chunks = graph.listen(wiring.ACTION_CHUNK)
+    stage = Stage(graph, tmp_path)
+    try:
+        stage.run()
+        graph.until(lambda: len(chunks) > 3)
+        assert graph.call(Trigger, 'pose/cancel', Trigger.Request()).success
+        stage.wait_for('holding')
+        poses = len(stage.actions)
+        graph.until(lambda: len(stage.actions) > poses + 25)  # by then none is on its way
+        count, poses = len(chunks), len(stage.actions)
+        graph.until(lambda: len(stage.actions) > poses + 25)
+        assert len(chunks) == count
     finally:
         stage.process.kill()
         stage.process.wait()

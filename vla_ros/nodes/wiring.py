@@ -276,7 +276,7 @@ STATUS = Topic(
     DiagnosticStatus,
     LATCHED,
     'pose',
-    'user, marker',
+    'user, inference, marker',
     'task state, reason, command, progress',
 )
 ESTOP_BUTTON = Topic(
