@@ -58,6 +58,10 @@ AHEAD = (
     'it is stamped {:.2f} s after now: synchronise the clocks of the machines, or if the clock '
     'was set back, give the command again'
 )
+BEHIND = (
+    'it is stamped {:.2f} s before now, no later than the last command, stop or start of this '
+    'node: give it again, and synchronise the clocks of the machines'
+)
 LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
 
 P = TypeVar('P')
@@ -152,6 +156,16 @@ class PoseNode(Node, KeepsTime):
             self._controller.stop(now_ns)
         elif self._controller.start(command.text, command.stamp_ns, now_ns):
             self._report.start()
+        else:
+            self._refuse_old(command.stamp_ns, now_ns)
+
+    def _refuse_old(self, stamp_ns: int, now_ns: int) -> None:
+        if stamp_ns and stamp_ns == self._controller.command_stamp_ns:
+            return  # delivered again
+        if self._controller.state is State.ESTOPPED:
+            self._refuse_command('while_estopped', 'the e-stop is latched: reset it first')
+        else:
+            self._refuse_command('too_old', BEHIND.format((now_ns - stamp_ns) * 1e-9))
 
     def _sees_clock(self, now_ns: int) -> bool:
         """Return whether there is a time yet: /clock may begin later than this node."""
