@@ -182,7 +182,8 @@ def test_cancel_ends_the_task(running):
 
 
 def test_motion_can_be_disabled_and_enabled(running):
-    running.graph.call(SetBool, 'pose/enable', SetBool.Request(data=False))
+    response = running.graph.call(SetBool, 'pose/enable', SetBool.Request(data=False))
+    assert response.message == 'disabled until this node ends; ~/estop outlasts it'
     running.wait_for('holding', 'disabled')
     running.rest()
     running.graph.call(SetBool, 'pose/enable', SetBool.Request(data=True))

@@ -62,6 +62,7 @@ BEHIND = (
     'it is stamped {:.2f} s before now, no later than the last command, stop or start of this '
     'node: give it again, and synchronise the clocks of the machines'
 )
+DISABLED = 'disabled until this node ends; ~/estop outlasts it'
 LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
 
 P = TypeVar('P')
@@ -264,7 +265,7 @@ class PoseNode(Node, KeepsTime):
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._controller.enable(request.data, time.monotonic())
         self._tick()
-        response.success, response.message = True, 'enabled' if request.data else 'disabled'
+        response.success, response.message = True, 'enabled' if request.data else DISABLED
         return response
 
 
