@@ -63,6 +63,8 @@ BEHIND = (
     'node: give it again, and synchronise the clocks of the machines'
 )
 DISABLED = 'disabled until this node ends; ~/estop outlasts it'
+LATCH_LOST = 'the e-stop would not survive a restart of this node: {}'
+LATCH_STAYS = 'the e-stop will be latched again after a restart of this node: {}'
 LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
 
 P = TypeVar('P')
@@ -224,14 +226,16 @@ class PoseNode(Node, KeepsTime):
             self.get_logger().error(f'{rival}: the robot is held while both are there')
         self._controller.rival = rival
 
-    def _remember(self) -> None:
-        """Keep the e-stop's latch beyond the end of this process."""
+    def _remember(self) -> str:
+        """Keep the e-stop's latch beyond the end of this process; return '', or why it is not."""
+        is_latched = self._controller.state is State.ESTOPPED
         try:
-            self._latch.set(self._controller.state is State.ESTOPPED)
+            self._latch.set(is_latched)
         except OSError as error:
-            self.get_logger().error(
-                f'the e-stop would not survive a restart of this node: {error}'
-            )
+            fault = (LATCH_LOST if is_latched else LATCH_STAYS).format(error)
+            self.get_logger().error(fault)
+            return fault
+        return ''
 
     def _on_button(self, message: Bool) -> None:
         self._controller.press(message.data, self._now())
@@ -252,8 +256,9 @@ class PoseNode(Node, KeepsTime):
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         refusal = self._controller.reset(self._now())
-        self._remember()
-        response.success, response.message = not refusal, refusal or 'released; give a command'
+        fault = self._remember()
+        released = f'released, but {fault}' if fault else 'released; give a command'
+        response.success, response.message = not refusal, refusal or released
         return response
 
     def _on_cancel(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
