@@ -19,6 +19,7 @@ from rclpy.node import Node
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.chunk import BLEND_MODES, INTERPOLATIONS, Playback
+from vla_ros.pipeline.command import MAX_BYTES
 from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.session import Rules
 from vla_ros.pipeline.words import ALL
@@ -62,7 +63,7 @@ class CameraParams:
 @dataclass(frozen=True)
 class CommandParams:
     max_bytes: int = param(
-        512, 'longer commands (UTF-8, normalised) are rejected', ge=16, le=65536
+        MAX_BYTES, 'longer commands (UTF-8, normalised) are rejected', ge=16, le=MAX_BYTES
     )
     policy_path: str = param(
         '',
