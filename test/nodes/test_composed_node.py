@@ -18,7 +18,9 @@ from vla_ros.geometry import Pose
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.nodes import wiring
 from vla_ros.nodes.client import Status
+from vla_ros.nodes.composed_node import main
 from vla_ros.nodes.conversions import header, image_to_message, pose_to_message
+from vla_ros.nodes.runner import EXIT_CONFIGURATION
 
 pytestmark = pytest.mark.ros
 
@@ -143,3 +145,9 @@ def test_after_the_end_of_a_task_nothing_is_inferred(graph, tmp_path):
     finally:
         stage.process.kill()
         stage.process.wait()
+
+
+def test_with_security_it_refuses_to_start_and_says_the_fix(monkeypatch, capfd):
+    monkeypatch.setenv('ROS_SECURITY_ENABLE', 'true')
+    assert main([]) == EXIT_CONFIGURATION
+    assert 'start it without --composed' in capfd.readouterr().err
