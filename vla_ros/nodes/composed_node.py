@@ -4,7 +4,8 @@ Camera, command, inference and pose node in one process, for less delay and less
 Frames and chunks go from node to node by reference (``in_process``); every other topic, service
 and parameter is as with a process a node. The pose node has a thread of its own, so its ticks go
 on whatever the others wait for: a policy that hangs leads to a hold here too. A crash ends the
-process, and its silence is all that the robot hears until whoever started it has restarted it.
+process, and so does a policy that has hung for ``inference_timeout_s``; silence is then all that
+the robot hears until whoever started the process has restarted it.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class InferenceParams:
     )
     inference_timeout_s: float = param(
         10.0,
-        'a policy that has not returned for so long hangs: the node ends, to be started anew',
+        'a policy that has not returned for so long hangs: its process ends, to be started anew',
         ge=0.5,
         le=600.0,
     )
