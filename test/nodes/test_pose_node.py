@@ -158,6 +158,19 @@ def test_loss_of_the_robot_pose_holds_and_the_next_start_is_where_the_robot_then
     assert np.linalg.norm(first - elsewhere.position) < 0.005
 
 
+def test_a_robot_pose_that_is_sent_again_and_again_grows_old(running):
+    running.pose_ns = running.now_ns()
+    running.wait_for('holding', 'measured_pose_late')
+    running.pose_ns = None
+    running.wait_for('running', 'ok')
+
+
+def test_a_robot_pose_without_a_stamp_is_judged_by_its_arrival(running):
+    running.pose_ns = 0
+    running.spin(0.5)
+    assert running.told()['state'] == 'running'
+
+
 def test_chunks_of_another_command_are_not_played(running):
     running.command_ns += 1
     running.wait_for('holding', 'image_old')

@@ -36,6 +36,7 @@ from vla_ros.nodes.conversions import (
     command_from_message,
     pose_from_message,
     pose_to_message,
+    to_ns,
 )
 from vla_ros.nodes.diagnostics import report_health
 from vla_ros.nodes.estop_latch import EstopLatch, latch_path
@@ -78,6 +79,8 @@ class PoseNode(Node, KeepsTime):
         self._controller = Controller(self._limits, _part(Rules, params), _part(Playback, params))
         self._lookout = Lookout(self, WATCHED, SAID)
         self._has_clock = False
+        #: The stamp of the last measured pose, and when it came, both on the ROS clock (ns).
+        self._seen = 0, 0
         self._report = PoseReport(self._controller)
         clock = self.resolve_topic_name(wiring.CLOCK.name)
         self._report.problem = (
@@ -124,9 +127,12 @@ class PoseNode(Node, KeepsTime):
         now_s = time.monotonic()
         if self._lookout.is_contested(wiring.ROBOT_POSE, now_s):
             return  # of two places the robot is at one, and nobody knows which
+        seen = to_ns(message.header.stamp), self._now_ns()
+        if seen[0] and seen[0] == self._seen[0] and seen[1] != self._seen[1]:
+            return  # measured once and sent again, though the clock went on: it grows old
+        self._seen = seen
         pose = pose_from_message(message)
-        measured = Measured(pose, message.header.frame_id, now_s)
-        self._controller.measured = measured
+        self._controller.measured = Measured(pose, message.header.frame_id, now_s)
 
     def _on_text(self, message: String) -> None:
         """Stop at once, whatever the command node is doing; commands come by their embedding."""
