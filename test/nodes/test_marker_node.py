@@ -382,6 +382,17 @@ def test_a_camera_pose_in_another_frame_is_refused(bench):
     assert np.abs(place(bench.marker('attention'))).max() < 1.0
 
 
+def test_bad_input_is_a_warning_in_one_report(bench):
+    bench.graph.publish(wiring.ACTION_CHUNK, JointTrajectory())
+
+    def levels():
+        reports = [m.status[0] for m in bench.health if 'unusable_chunk' in str(m)]
+        return [status.level for status in reports]
+
+    bench.graph.until(lambda: len(levels()) == 2)
+    assert levels() == [DiagnosticStatus.WARN, DiagnosticStatus.OK]
+
+
 def test_the_camera_pose_can_be_a_parameter(graph):
     pose = [0.4, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]
     node = graph.add(MarkerNode(parameter_overrides=[Parameter('camera_pose', value=pose)]))

@@ -10,7 +10,6 @@ Callbacks only keep the newest message; drawing happens at ``rate_hz`` and only 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 import os
 import sys
@@ -44,7 +43,7 @@ from vla_ros.nodes.conversions import (
     to_ns,
     to_stamp,
 )
-from vla_ros.nodes.diagnostics import Durations, Health, OK, report_health, WARN
+from vla_ros.nodes.diagnostics import Durations, Faults, Health, OK, report_health, WARN
 from vla_ros.nodes.params import declare, MarkerParams
 from vla_ros.nodes.runner import run
 from vla_ros.pipeline.attention import peak, relative
@@ -89,7 +88,7 @@ class MarkerNode(Node):
         self._look: Look | None = None
         self._looked_s = 0.0
         self._has_news = False
-        self._drawing, self._faults = Durations(), Counter[str]()
+        self._drawing, self._faults = Durations(), Faults()
         self._wire()
 
     def _wire(self) -> None:
@@ -294,7 +293,7 @@ class MarkerNode(Node):
             values['entropy'] = self._look.spread
         if self._base_from_camera is None:
             return Health(WARN, f'no {wiring.CAMERA_POSE.name}: attention has no place', values)
-        return Health(WARN if self._faults else OK, 'drawing', values)
+        return Health(WARN if self._faults.have_grown() else OK, 'drawing', values)
 
 
 def camera_pose_of(params: MarkerParams) -> Pose | None:
