@@ -65,6 +65,11 @@ DEPTH_WITHIN_NS = 100_000_000
 COMMAND_OFFSET_M, STATE_OFFSET_M = np.array([0.0, 0.0, 0.24]), np.array([0.0, 0.0, 0.16])
 NO_TARGET = Pose.of((0.0, 0.0, 0.5))
 
+DISTORTED = (
+    'camera_info tells of a lens that distorts, with which attention in 3D does not reckon: it is '
+    'off towards the edges of the picture, unless the frames are rectified'
+)
+
 #: Of the process: who looks on waits for the nodes that move the robot.
 NICENESS = 5
 
@@ -122,6 +127,8 @@ class MarkerNode(Node):
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera_info = message
+        if any(message.d):
+            self.get_logger().warning(DISTORTED, throttle_duration_sec=60.0)
 
     def _on_camera_pose(self, message: PoseStamped) -> None:
         pose, frame = pose_from_message(message), message.header.frame_id
