@@ -57,7 +57,7 @@ class Onlooker:
         self.env.reset(scene=trial.scene)
         self._policy.reset()
         text = trial.text
-        tokens, pieces = self._encoder.encode(text), self._encoder.pieces(text)
+        tokens, pieces = self._encoder.encode_all([text])[0], self._encoder.pieces(text)
         image = fit(self.env.render(), *self._size)
         command = EncodedCommand(text, 1, tokens, pieces)
         return Observation(0, image[None], measured_state(self.env), command)

@@ -154,7 +154,7 @@ class Roller:
         env.reset(scene=trial.scene)
         self._policy.reset()
         text = normalise(trial.text)
-        command = EncodedCommand(text, 1, self._encoder.encode(text))
+        command = EncodedCommand(text, 1, self._encoder.encode_all([text])[0])
         chunk = self._infer(env.render(), measured_state(env), command, stamp_ns=0).chunk
         return float(sum(chunk.column(channel)[0] for channel in REFUSAL_CHANNELS))
 
@@ -165,14 +165,18 @@ class Roller:
         return self._policy.infer(Observation(stamp_ns, fitted[None], state, command))
 
     def _hear(self, text: str, loop: ClosedLoop) -> EncodedCommand | None:
-        """Give a command as the command node does; None if it is a stop or no text."""
+        """
+        Give a command as the command node does; None if it is a stop or no text.
+
+        Of one with too many tokens the first are obeyed here, which that node would refuse.
+        """
         try:
             line = '' if is_stop(text) else normalise(text)
         except CommandError:
             line = ''
         if not line:
             return None
-        return EncodedCommand(line, loop.instruct(line), self._encoder.encode(line))
+        return EncodedCommand(line, loop.instruct(line), self._encoder.encode_all([line])[0])
 
 
 def evaluate(
