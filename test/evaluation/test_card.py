@@ -9,6 +9,7 @@ from vla_ros.evaluation.report import Report, report_path, SplitReport, THROUGH_
 from vla_ros.evaluation.statistics import Rate
 from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.manifest import manifest_path, read_manifest
+from vla_ros.training.config import load_config, save_config
 
 NUMBERS = {'speed_m_s': 0.25, 'angular_speed_rad_s': 0.5, 'outside_m': 0.0}
 
@@ -94,7 +95,17 @@ def test_it_names_what_the_policy_is_worst_at(policy):
     assert 'worst at: words, push (30.0 %)' in text
 
 
+def test_the_training_of_another_policy_is_not_told_as_that_of_the_shipped_one(policy):
+    text = card(policy, known=split('known', 98))
+    assert read_manifest(policy).training_data in text
+    assert 'The expert drove' not in text
+    assert 'There is no configuration of its training beside it.' in text
+    save_config(replace(load_config(), episodes=321), policy.with_name('config.yaml'))
+    assert 'The expert drove 321 episodes' in card(policy, known=split('known', 98))
+
+
 def test_it_tells_how_to_train_and_measure_again(policy):
+    save_config(load_config(), policy.with_name('config.yaml'))
     text = card(policy, known=split('known', 98), words=split('words', 80))
     for part in (
         read_manifest(policy).training_data,

@@ -21,6 +21,7 @@ from vla_ros.pipeline.manifest import PolicyManifest, read_manifest
 from vla_ros.pipeline.motion import Limits
 from vla_ros.sim.scene import AREA_X_M, AREA_Y_M, COLOURS, HELD_OUT_PAIRS, SHAPES
 from vla_ros.sim.tasks import TIME_LIMIT_S
+from vla_ros.training.begun import config_of
 from vla_ros.training.config import load_config, TrainConfig
 
 ABSTENTION_PICTURE = 'abstention.png'
@@ -58,10 +59,11 @@ GOALS = (
 ROS_MARGIN = 0.05
 
 
-def policy_config(policy_path: Path) -> TrainConfig:
-    """Return how a policy was trained: by the file in its run, or the shipped one by default."""
-    path = policy_path.parent / 'config.yaml'
-    return load_config(path if path.is_file() and policy_path != shipped_policy_path() else None)
+def policy_config(policy_path: Path) -> TrainConfig | None:
+    """Return how a policy was trained: by the file in its run, the shipped one by default."""
+    path = config_of(policy_path)
+    is_shipped = policy_path.resolve() == shipped_policy_path().resolve()
+    return load_config(path) if path is not None or is_shipped else None
 
 
 def pictures_folder(card_path: Path) -> Path:
@@ -110,7 +112,10 @@ def _what(manifest: PolicyManifest) -> str:
     )
 
 
-def _data(manifest: PolicyManifest, config: TrainConfig) -> str:
+def _data(manifest: PolicyManifest, config: TrainConfig | None) -> str:
+    said = f'## Data and training\n\nTrained on {manifest.training_data}.'
+    if config is None:
+        return f'{said} There is no configuration of its training beside it.'
     made, trainer, rounds = config.demonstrations, config.trainer, config.corrections
     corrected = (
         f', and {rounds.episodes} more at each of the steps '
@@ -120,7 +125,7 @@ def _data(manifest: PolicyManifest, config: TrainConfig) -> str:
         else ''
     )
     return (
-        f'## Data and training\n\nTrained on {manifest.training_data}. The expert drove '
+        f'{said} The expert drove '
         f'{config.episodes} episodes of {made.episode_s:.0f} s{corrected}; one in '
         f'{made.keep_every} pictures is kept. Scenes, looks, start poses and latencies vary. '
         f'Never demonstrated: {", ".join(HELD_OUT_PAIRS)}; but pictures with their colours '

@@ -13,7 +13,7 @@ from vla_ros.models.export import largest_difference, PARITY
 from vla_ros.models.registry import build_policy
 from vla_ros.pipeline.manifest import PolicyManifest
 from vla_ros.pipeline.policy import load_policy
-from vla_ros.training.begun import config_path
+from vla_ros.training.begun import config_of
 from vla_ros.training.config import load_config
 from vla_ros.training.run import policy_spec
 
@@ -63,9 +63,3 @@ def _another(path: Path, config: Path | None, said: str) -> str:
         'give the configuration of its training with --config. Only policies of "vla-ros train" '
         'can be converted or taught: of others, such as one written by hand, there is no network'
     )
-
-
-def config_of(path: Path, config: Path | None = None) -> Path | None:
-    """Return ``config``, else the one beside the policy at ``path``, None if there is none."""
-    beside = config_path(path.parent)
-    return config or (beside if beside.is_file() else None)
