@@ -90,6 +90,21 @@ def test_every_disturbance_and_refusal_has_a_line(policy):
     assert 'never left its workspace' in text
 
 
+def test_what_a_policy_is_never_asked_is_told_apart(policy):
+    refuse = split('refuse', 90, tasks=('nonsense', 'unrelated'))
+    assert 'is never asked' not in card(policy, refuse=refuse)
+    rows = {'empty': Rate.of(100, 100), **refuse.tasks}
+    text = card(policy, refuse=replace(refuse, tasks=rows))
+    assert 'Without them, of the other rows: 90.0 % [85.1, 93.4].' in text
+
+
+def test_a_false_state_is_not_told_as_a_missing_one(policy):
+    text = card(policy, disturbed=split('disturbed', 50, tasks=('no state',)))
+    assert 'the policy is told that the gripper is open and at the base' in text
+    assert 'whatever the policy says' not in text
+    assert 'In `no state`' not in card(policy, disturbed=split('disturbed', 50, tasks=('blur',)))
+
+
 def test_it_names_what_the_policy_is_worst_at(policy):
     text = card(policy, words=split('words', 30, tasks=('push',)))
     assert 'worst at: words, push (30.0 %)' in text

@@ -10,9 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vla_ros.evaluation.disturbances import NO_STATE
 from vla_ros.evaluation.judging import HOLD_S, STILL_M
-from vla_ros.evaluation.report import MEASURES, read_report, Report, THROUGH_ROS
-from vla_ros.evaluation.splits import SPLITS
+from vla_ros.evaluation.report import (
+    MEASURES,
+    read_report,
+    Report,
+    SplitReport,
+    THROUGH_ROS,
+)
+from vla_ros.evaluation.splits import SPLITS, UNASKED
 from vla_ros.evaluation.statistics import Rate
 from vla_ros.evaluation.watching import NEAR_CELLS
 from vla_ros.interfaces import REFUSALS
@@ -212,6 +219,7 @@ def _tables(report: Report) -> str:
         if split in report.splits:
             rows = [(row, *_cells(rate)) for row, rate in report.splits[split].tasks.items()]
             parts.append(_table((f'{split}', 'n', 'success', '95 % interval'), rows))
+            parts += _said_of(split, report.splits[split])
     fast = [split.numbers for split in report.splits.values() if 'speed_m_s' in split.numbers]
     if fast:
         speed, turn, outside = (
@@ -225,12 +233,26 @@ def _tables(report: Report) -> str:
             f'{turn:.3f} rad/s (limits {limits.max_speed_m_s} and '
             f'{limits.max_angular_speed_rad_s}), and {left} its workspace.'
         )
-    if 'disturbed' in report.splits:
-        parts.append(
-            'Without the state of the robot nothing moves, whatever the policy says: motion '
-            'starts at the measured pose alone.'
-        )
     return '\n\n'.join(parts)
+
+
+def _said_of(split: str, found: SplitReport) -> list[str]:
+    """Return what has to be known of the rows of a split to read them."""
+    asked = [rate for row, rate in found.tasks.items() if row != UNASKED]
+    if split == 'refuse' and asked and len(asked) < len(found.tasks):
+        won = sum(round(rate.success * rate.n) for rate in asked)
+        without = str(Rate.of(won, sum(rate.n for rate in asked))).strip()
+        return [
+            f'The texts of `{UNASKED}` are stops, which hold the robot whatever the policy is: it is '
+            f'never asked. Without them, of the other rows: {without}.'
+        ]
+    if split == 'disturbed' and NO_STATE in found.tasks:
+        return [
+            f'In `{NO_STATE}` the policy is told that the gripper is open and at the base, while the '
+            'controller has the measured pose: its chunks start where the robot is not. Without a '
+            'measured pose nothing moves at all: [safety.md](safety.md).'
+        ]
+    return []
 
 
 def _speed(report: Report) -> str:
