@@ -243,13 +243,13 @@ def _said_of(split: str, found: SplitReport) -> list[str]:
         won = sum(round(rate.success * rate.n) for rate in asked)
         without = str(Rate.of(won, sum(rate.n for rate in asked))).strip()
         return [
-            f'The texts of `{UNASKED}` are stops, which hold the robot whatever the policy is: it is '
-            f'never asked. Without them, of the other rows: {without}.'
+            f'The texts of `{UNASKED}` are stops, which hold the robot whatever the policy is: it '
+            f'is never asked. Without them, of the other rows: {without}.'
         ]
     if split == 'disturbed' and NO_STATE in found.tasks:
         return [
-            f'In `{NO_STATE}` the policy is told that the gripper is open and at the base, while the '
-            'controller has the measured pose: its chunks start where the robot is not. Without a '
+            f'In `{NO_STATE}` the policy is told that the gripper is open and at the base, while '
+            'the controller has the measured pose: its chunks start where the robot is not. Without a '
             'measured pose nothing moves at all: [safety.md](safety.md).'
         ]
     return []

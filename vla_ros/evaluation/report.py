@@ -167,8 +167,8 @@ def table(name: str, split: SplitReport) -> str:
 def calibration_text(of: str, found: Calibration) -> str:
     """Return how true a chance was: at its worst, and over all chunks, most of which are easy."""
     text = (
-        f'{of}, told as the chance that {EVENTS[of]}: {100 * found.expected_error:.1f} points from '
-        f'what happens over all chunks, Brier {found.brier:.3f}'
+        f'{of}, told as the chance that {EVENTS[of]}: {100 * found.expected_error:.1f} points '
+        f'from what happens over all chunks, Brier {found.brier:.3f}'
     )
     worst = found.worst()
     if worst is None:
