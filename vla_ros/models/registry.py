@@ -42,13 +42,19 @@ Builder = Callable[..., PolicyModule]
 B = TypeVar('B', bound=Builder)
 
 _POLICIES: dict[str, tuple[Builder, type]] = {}
+_LOSSES: set[str] = set()
 
 
-def register_policy(name: str, config: type) -> Callable[[B], B]:
-    """Make a policy known by ``name``; it is built as ``build(spec, config(**options))``."""
+def register_policy(name: str, config: type, losses: tuple[str, ...] = ()) -> Callable[[B], B]:
+    """
+    Make a policy known by ``name``; it is built as ``build(spec, config(**options))``.
+
+    ``losses`` are those that its ``learn`` adds and that no policy of this package has.
+    """
 
     def add(build: B) -> B:
         _POLICIES[name] = (build, config)
+        _LOSSES.update(losses)
         return build
 
     return add
@@ -68,6 +74,12 @@ def policy_names() -> tuple[str, ...]:
 
     register_fusions()
     return tuple(sorted(_POLICIES))
+
+
+def own_losses() -> tuple[str, ...]:
+    """Return the losses of policies that this package has not, in the order of the alphabet."""
+    policy_names()
+    return tuple(sorted(_LOSSES))
 
 
 def policy_options(name: str) -> dict[str, Any]:

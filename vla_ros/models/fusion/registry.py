@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import inspect
-from typing import Any
+from typing import Any, get_type_hints
 
 from torch import nn
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.pipeline.strict_json import parse
 
 _FUSIONS: dict[str, Callable[..., nn.Module]] = {}
 
@@ -46,4 +47,16 @@ def build_fusion(name: str, width: int, options: Mapping[str, Any]) -> nn.Module
         raise ConfigurationError(
             f'fusion {name} has no option {unknown[0]!r}; valid: {", ".join(known)}'
         )
-    return _FUSIONS[name](width, **options)
+    hints = get_type_hints(_FUSIONS[name].__init__)
+    given = {
+        option: _parsed(hints.get(option, Any), value, f'fusion {name}: {option}')
+        for option, value in options.items()
+    }
+    return _FUSIONS[name](width, **given)
+
+
+def _parsed(kind: Any, value: Any, where: str) -> Any:
+    try:
+        return parse(kind, value)
+    except ValueError as error:
+        raise ConfigurationError(f'{where}: {str(error).removeprefix("document: ")}') from error
