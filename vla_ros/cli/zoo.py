@@ -81,12 +81,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _names(chosen: str | None) -> list[str]:
+    from vla_ros.models.own import FIX
     from vla_ros.models.registry import policy_names
 
     names = chosen.split(',') if chosen else list(policy_names())
     if unknown := [name for name in names if name not in policy_names()]:
         raise ConfigurationError(
-            f'no policy {unknown[0]!r}; there are: {", ".join(policy_names())}'
+            f'no policy {unknown[0]!r}; there are: {", ".join(policy_names())}; {FIX}'
         )
     return list(dict.fromkeys(names))
 

@@ -249,8 +249,8 @@ def _said_of(split: str, found: SplitReport) -> list[str]:
     if split == 'disturbed' and NO_STATE in found.tasks:
         return [
             f'In `{NO_STATE}` the policy is told that the gripper is open and at the base, while '
-            'the controller has the measured pose: its chunks start where the robot is not. Without a '
-            'measured pose nothing moves at all: [safety.md](safety.md).'
+            'the controller has the measured pose: its chunks start where the robot is not. '
+            'Without a measured pose nothing moves at all: [safety.md](safety.md).'
         ]
     return []
 

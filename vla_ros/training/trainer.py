@@ -184,7 +184,7 @@ class Trainer:
         kept = 'none is' if self._kept_step is None else f'that of step {self._kept_step} is'
         return ConfigurationError(
             f'loss at step {self.step}: {said}. Of checkpoints {kept} kept in {self._folder}; '
-            'train in another folder with a lower trainer.learning_rate, or look what the data hold'
+            'train in another folder with a lower trainer.learning_rate, or see what the data hold'
         )
 
     @torch.no_grad()

@@ -9,15 +9,22 @@ from typing import Any, get_type_hints
 from torch import nn
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.models.own import check_free, FIX, load_own
 from vla_ros.pipeline.strict_json import parse
 
 _FUSIONS: dict[str, Callable[..., nn.Module]] = {}
 
 
 def register_fusion(name: str) -> Callable[[type], type]:
-    """Make a fusion known by ``name``; it is built as ``cls(width, **options)``."""
+    """
+    Make a fusion known by ``name``; it is built as ``cls(width, **options)``.
+
+    There is then a policy of that name. Raises ConfigurationError if the name is that of something
+    else.
+    """
 
     def add(cls: type) -> type:
+        check_free('fusion', name, _FUSIONS.get(name), cls)
         _FUSIONS[name] = cls
         return cls
 
@@ -25,6 +32,7 @@ def register_fusion(name: str) -> Callable[[type], type]:
 
 
 def fusion_names() -> tuple[str, ...]:
+    """Return every fusion's name; raises ConfigurationError as ``load_own``."""
     # Importing a fusion registers it.
     import vla_ros.models.fusion.bidirectional
     import vla_ros.models.fusion.cross_attention
@@ -34,13 +42,14 @@ def fusion_names() -> tuple[str, ...]:
     import vla_ros.models.fusion.mixture
     import vla_ros.models.fusion.perceiver  # noqa: F401
 
+    load_own()
     return tuple(_FUSIONS)
 
 
 def build_fusion(name: str, width: int, options: Mapping[str, Any]) -> nn.Module:
     """Return a new fusion; raises ConfigurationError for an unknown name or option."""
     if name not in fusion_names():
-        raise ConfigurationError(f'no fusion {name!r}; valid: {", ".join(fusion_names())}')
+        raise ConfigurationError(f'no fusion {name!r}; valid: {", ".join(fusion_names())}; {FIX}')
     known = list(inspect.signature(_FUSIONS[name]).parameters)[1:]
     unknown = [option for option in options if option not in known]
     if unknown:
