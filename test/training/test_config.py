@@ -47,6 +47,7 @@ def test_a_saved_configuration_is_read_back(tmp_path):
         ('trainer:\n  max_gradient_norm: 0\n', 'trainer.max_gradient_norm is 0.0; valid: above 0'),
         ('trainer:\n  max_gradient_norm: .nan\n', 'max_gradient_norm is nan; valid: above 0'),
         ('loss_weights: {positions: 1.0}\n', 'loss_weights has no positions; valid: position, or'),
+        ('validation_episodes: 4\n', 'validation_episodes is 4; valid: 5 and more'),
         ('batch:\n  frames: 0\n', 'batch.frames is 0; valid: 1 and more'),
         ('batch:\n  open_share: 0.9\n', 'and open_share sum to 1.06; valid: up to 1'),
         (

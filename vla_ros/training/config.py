@@ -46,13 +46,15 @@ class TrainConfig:
     episodes: int
     demonstrations: DemonstrationConfig
     corrections: CorrectionConfig
+    validation_episodes: int
     sentences: int
     batch: BatchConfig
     trainer: TrainerConfig
     loss_weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        check_least(self, seed=0, episodes=1, sentences=1)
+        # A threshold that is set by fewer scenes says more of them than of the policy.
+        check_least(self, seed=0, episodes=1, validation_episodes=5, sentences=1)
         if self.batch.commands > self.demonstrations.labels_per_frame:
             raise ValueError(
                 f'batch.commands is {self.batch.commands}; valid: up to '
