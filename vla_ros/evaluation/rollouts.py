@@ -38,9 +38,10 @@ from vla_ros.interfaces import (
 from vla_ros.pipeline.attention import cell_weights, overlay
 from vla_ros.pipeline.command import CommandError, is_stop, normalise
 from vla_ros.pipeline.image import fit
+from vla_ros.pipeline.manifest import check_text_encoder, TextEncoderPin
 from vla_ros.pipeline.policy import load_policy
 from vla_ros.pipeline.reason import Reason
-from vla_ros.pipeline.text_encoder import load_text_encoder
+from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS, TorchTextEncoder
 from vla_ros.sim.tasks import succeeded, TIME_LIMIT_S
 
 #: The simulated camera's pictures are larger than those of the policy, as on a robot.
@@ -76,12 +77,13 @@ class Roller:
         """
         Return one with the policy at ``policy_path`` and its text encoder.
 
-        What is ``masked``, one of ``masking.MODALITIES``, the policy does not get.
+        What is ``masked``, one of ``masking.MODALITIES``, the policy does not get. Raises
+        ConfigurationError if there is no such policy, or as ``text_encoder_of``.
         """
         policy = load_policy(policy_path)
         size = policy.manifest.image_width, policy.manifest.image_height
         given = without(policy, masked) if masked else policy
-        return cls(given, load_text_encoder(), size, latency_s)
+        return cls(given, text_encoder_of(policy_path), size, latency_s)
 
     def run(self, spec: Spec) -> Episode:
         """Do the trial of ``spec``; a failure comes back with its film."""
@@ -177,6 +179,24 @@ class Roller:
         if not line:
             return None
         return EncodedCommand(line, loop.instruct(line), self._encoder.encode_all([line])[0])
+
+
+def text_encoder_of(policy_path: Path) -> TorchTextEncoder:
+    """
+    Return the text encoder that commands are read by.
+
+    Raises ConfigurationError if the policy was trained with another: what it can do by this one
+    would be told as if it were its own.
+    """
+    encoder = load_text_encoder()
+    check_text_encoder(policy_path, encoder.id, encoder.sha256)
+    return encoder
+
+
+def read_by(policy_path: Path) -> str:
+    """Return what a report keeps of the text encoder; raises as ``text_encoder_of``."""
+    encoder = text_encoder_of(policy_path)
+    return TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS).short
 
 
 def evaluate(
