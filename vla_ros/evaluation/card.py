@@ -286,7 +286,11 @@ def _failures(pictures: Sequence[str]) -> str:
     if not shown:
         return ''
     lines = '\n\n'.join(f'![failures: {Path(p).stem}]({p})' for p in shown)
-    return f'## Failures\n\nThe first ones of each split; below, where it looked.\n\n{lines}'
+    return (
+        '## Failures\n\nThe first ones of each split; below, where it looked. Words that mean '
+        'nothing are there on purpose: a place may be called anything ("the green fnord"), and so '
+        f'may what is not on the table.\n\n{lines}'
+    )
 
 
 def _limits(report: Report) -> str:
