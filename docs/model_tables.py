@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 import importlib
 import inspect
 import json
@@ -18,6 +19,7 @@ from torch import nn
 import vla_ros.models
 from vla_ros.models.fusion import registry as fusions
 from vla_ros.models.registry import build_policy, policy_names, policy_options
+from vla_ros.models.text.minilm import load_minilm
 from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.manifest import read_manifest
 from vla_ros.training.config import load_config
@@ -38,7 +40,8 @@ def family_table(family: str) -> str:
     for module in modules(family):
         file = (paragraph(module), papers(module))
         for cls in module_classes(module):
-            rows.append((f'`{cls.__name__}`', paragraph(cls), *file))
+            unused = '' if cls in used() else ' *In no policy.*'
+            rows.append((f'`{cls.__name__}`', paragraph(cls) + unused, *file))
             file = ('', '')
     return table(('module', 'what it does', 'idea of its file', 'paper'), rows)
 
@@ -73,13 +76,26 @@ def papers(module: ModuleType) -> str:
     return ', '.join(dict.fromkeys(f'{who} {year}' for who, year in cited))
 
 
+@cache
+def used() -> set[type]:
+    """Return the classes of all that policies are built of, whatever their options."""
+    made = [(name, {}) for name in policy_names()]
+    made += [('early', {'head': head}) for head in ('recurrent', 'flow')]
+    # What reads the words before any policy does is in use as well.
+    roots = [load_minilm()[0], *(built(*given) for given in made)]
+    return {cls for root in roots for part in root.modules() for cls in type(part).__mro__}
+
+
+def built(name: str, options: dict[str, Any]) -> nn.Module:
+    spec = policy_spec(load_config(), read_manifest(shipped_policy_path()).text_width)
+    return build_policy(name, spec, options)
+
+
 def policies_table() -> str:
     """Return every registered policy: its idea, its size and its options."""
-    text_width = read_manifest(shipped_policy_path()).text_width
-    spec = policy_spec(load_config(), text_width)
     rows = []
     for name in policy_names():
-        policy = build_policy(name, spec, {})
+        policy = built(name, {})
         inner = getattr(policy, 'fusion', None) if name in fusions.fusion_names() else policy
         file = importlib.import_module(type(inner).__module__)
         millions = sum(p.numel() for p in policy.parameters()) / 1e6

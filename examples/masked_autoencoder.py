@@ -80,7 +80,8 @@ def run(config: Config, table: Table, seed: int, folder: Path) -> list[Figure]:
 
 STUDY = Study(
     name='masked_autoencoder',
-    claims='guesses three in four patches of a picture of a new scene from the rest',
+    claims='guesses three in four patches of a picture of a new scene from the rest, but not the '
+    'colour of a thing that is hidden whole',
     config=Config,
     run=run,
     pictures={

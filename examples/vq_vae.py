@@ -72,7 +72,7 @@ def train_tokenizer(config: Config, pictures: Tensor, seed: int, folder: Path) -
 
 STUDY = Study(
     name='vq_vae',
-    claims='keeps a picture of a new scene in its tokens, and uses its codes',
+    claims='keeps in its tokens where things are in a new scene, but not all hues; uses its codes',
     config=Config,
     run=run,
     pictures={

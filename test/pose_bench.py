@@ -44,6 +44,8 @@ class Bench:
         self.grippers = graph.listen(wiring.GRIPPER_ACTION)
         self.statuses = graph.listen(wiring.STATUS)
         self.robot = robot
+        #: The stamp of every measured pose; None: the time at which it is sent.
+        self.pose_ns: int | None = None
         self.policy_is_on = True
         self.goal, self.frame_id = GOAL, 'base_link'
         self.termination = 0.0
@@ -61,7 +63,8 @@ class Bench:
         if self.robot is None:
             return
         pose = pose_from_message(self.actions[-1]) if self.actions else self.robot
-        message = pose_to_message(pose, self.now_ns(), 'base_link')
+        stamp_ns = self.now_ns() if self.pose_ns is None else self.pose_ns
+        message = pose_to_message(pose, stamp_ns, 'base_link')
         self.graph.publish(wiring.ROBOT_POSE, message)
 
     def _infer(self) -> None:

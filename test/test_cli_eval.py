@@ -39,6 +39,16 @@ def test_the_balance_of_an_exported_policy_is_refused_before_any_trial(tmp_path,
     assert not (tmp_path / 'out').exists()
 
 
+def test_a_policy_for_another_text_encoder_is_refused_before_any_trial(tmp_path, capsys):
+    policy, manifest = tmp_path / 'mine.pt', read_manifest(shipped_policy_path())
+    other = replace(manifest.text_encoder, sha256='a' * 64)
+    manifest_path(policy).write_text(to_json(replace(manifest, text_encoder=other)))
+    argv = ['--policy', str(policy), '--out', str(tmp_path / 'out')]
+    assert main(['eval', *argv]) == 2
+    assert 'got a policy for the text encoder' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
 def test_help_names_every_split_and_a_line_of_a_commands_file(capsys):
     with pytest.raises(SystemExit):
         main(['eval', '--help'])

@@ -74,6 +74,12 @@ def test_every_ros_package_that_is_imported_is_a_dependency(package: ElementTree
     assert ros - dependencies(package) == set()
 
 
+def test_rosdep_installs_what_launches_and_tests_it(package: ElementTree.Element):
+    assert 'ros2launch' in dependencies(package)
+    wanted = {'python3-hypothesis', 'python3-pytest', 'python3-pytest-timeout'}
+    assert {element.text for element in package.iter('test_depend')} == wanted
+
+
 @pytest.mark.parametrize('graph', GRAPHS)
 def test_every_package_whose_nodes_are_started_is_a_dependency(
     package: ElementTree.Element, graph: str

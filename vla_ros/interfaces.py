@@ -6,6 +6,7 @@ Time is integer nanoseconds since the epoch of the clock that stamped the image,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -191,7 +192,11 @@ class Policy(Protocol):
 class TextEncoder(Protocol):
     """Anything that turns normalised text into token features (n, d) float32."""
 
-    def encode(self, text: str) -> NDArray[np.float32]: ...
+    def encode(self, text: str) -> NDArray[np.float32]:
+        """Return the features; raises ``CommandError`` for text with more tokens than fit."""
+
+    def encode_all(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Return the features of each text, of a long one those of the tokens that fit."""
 
     def pieces(self, text: str) -> tuple[str, ...]:
         """Return what each of the n tokens stands for, for people to see."""

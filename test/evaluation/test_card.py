@@ -9,6 +9,7 @@ from vla_ros.evaluation.report import Report, report_path, SplitReport, THROUGH_
 from vla_ros.evaluation.statistics import Rate
 from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.manifest import manifest_path, read_manifest
+from vla_ros.training.config import load_config, save_config
 
 NUMBERS = {'speed_m_s': 0.25, 'angular_speed_rad_s': 0.5, 'outside_m': 0.0}
 
@@ -89,12 +90,37 @@ def test_every_disturbance_and_refusal_has_a_line(policy):
     assert 'never left its workspace' in text
 
 
+def test_what_a_policy_is_never_asked_is_told_apart(policy):
+    refuse = split('refuse', 90, tasks=('nonsense', 'unrelated'))
+    assert 'is never asked' not in card(policy, refuse=refuse)
+    rows = {'empty': Rate.of(100, 100), **refuse.tasks}
+    text = card(policy, refuse=replace(refuse, tasks=rows))
+    assert 'Without them, of the other rows: 90.0 % [85.1, 93.4].' in text
+
+
+def test_a_false_state_is_not_told_as_a_missing_one(policy):
+    text = card(policy, disturbed=split('disturbed', 50, tasks=('no state',)))
+    assert 'the policy is told that the gripper is open and at the base' in text
+    assert 'whatever the policy says' not in text
+    assert 'In `no state`' not in card(policy, disturbed=split('disturbed', 50, tasks=('blur',)))
+
+
 def test_it_names_what_the_policy_is_worst_at(policy):
     text = card(policy, words=split('words', 30, tasks=('push',)))
     assert 'worst at: words, push (30.0 %)' in text
 
 
+def test_the_training_of_another_policy_is_not_told_as_that_of_the_shipped_one(policy):
+    text = card(policy, known=split('known', 98))
+    assert read_manifest(policy).training_data in text
+    assert 'The expert drove' not in text
+    assert 'There is no configuration of its training beside it.' in text
+    save_config(replace(load_config(), episodes=321), policy.with_name('config.yaml'))
+    assert 'The expert drove 321 episodes' in card(policy, known=split('known', 98))
+
+
 def test_it_tells_how_to_train_and_measure_again(policy):
+    save_config(load_config(), policy.with_name('config.yaml'))
     text = card(policy, known=split('known', 98), words=split('words', 80))
     for part in (
         read_manifest(policy).training_data,

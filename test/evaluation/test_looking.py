@@ -1,10 +1,27 @@
 """What the shipped policy looks at, and whether that matters to it."""
 
+from dataclasses import replace
+import shutil
+
 import pytest
 
-from vla_ros.evaluation.looking import judge
+from vla_ros.errors import ConfigurationError
+from vla_ros.evaluation.looking import judge, Onlooker
+from vla_ros.evaluation.rollouts import Roller
 from vla_ros.evaluation.splits import specs
 from vla_ros.paths import shipped_policy_path
+from vla_ros.pipeline.manifest import manifest_path, read_manifest, to_json
+
+
+@pytest.mark.parametrize('load', [Onlooker, Roller.load])
+def test_a_policy_for_another_text_encoder_is_refused(tmp_path, load):
+    path = tmp_path / 'mine.pt'
+    shutil.copy(shipped_policy_path(), path)
+    manifest = read_manifest(shipped_policy_path())
+    other = replace(manifest.text_encoder, sha256='a' * 64)
+    manifest_path(path).write_text(to_json(replace(manifest, text_encoder=other)))
+    with pytest.raises(ConfigurationError, match='got a policy for the text encoder .*aaaaaaaaa'):
+        load(path)
 
 
 @pytest.fixture(scope='module')

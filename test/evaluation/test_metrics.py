@@ -180,6 +180,15 @@ def test_overconfidence_is_weighed_by_how_often_it_shows():
     ]
 
 
+def test_many_easy_forecasts_do_not_hide_the_worst():
+    told = [0.0] * 10_000 + [0.2] * 50 + [0.5] * 29
+    found = calibration(told, [False] * 10_000 + [True] * 50 + [False] * 29)
+    assert found.expected_error < 0.01
+    worst = found.worst()
+    assert (worst.predicted, worst.happened.n) == (pytest.approx(0.2), 50)  # 29 are too few
+    assert found.worst(least=20_000) is None
+
+
 def test_errors_in_opposite_directions_do_not_cancel():
     assert calibration([0.0, 1.0], [True, False]).expected_error == pytest.approx(1.0)
 

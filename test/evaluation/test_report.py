@@ -120,6 +120,14 @@ def test_termination_is_calibrated_chunk_by_chunk():
     assert report(PICK).calibrations == {}
 
 
+def test_a_chance_is_told_with_its_event_and_where_it_is_worst():
+    easy, wrong = ((0.0, False),) * 5000, ((0.2, True),) * 30 + ((0.2, False),) * 10
+    found = table('known', report(replace(PICK, done=easy + wrong)))
+    line = found.splitlines()[-1]
+    assert line.startswith('termination, told as the chance that the goal holds as the chunk is')
+    assert line.endswith('; at worst 20 % where it happened in 75 % of 40')
+
+
 def test_what_was_found_is_read_back_from_the_file(tmp_path):
     told = replace(PICK, done=((0.5, True),))
     use = ModalityUse(Rate.of(1, 4), Difference(0.5, 0.1, 0.8), 0.25)

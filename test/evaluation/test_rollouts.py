@@ -21,8 +21,8 @@ GRID = (24, 24)
 
 
 class Encoder:
-    def encode(self, text):
-        return np.ones((2, 3), np.float32)
+    def encode_all(self, texts):
+        return [np.ones((2, 3), np.float32) for _ in texts]
 
 
 class Cheat:

@@ -64,6 +64,12 @@ def test_the_page_says_what_it_cost_and_how_to_do_it_again():
     assert COMMAND in text
 
 
+def test_the_page_says_what_its_intervals_are_over():
+    text = told(member('late', known=split(1)))
+    assert 'over episodes of these very weights, of one training with one seed each' in text
+    assert '`keypoint` learns its words apart' in text
+
+
 def test_the_file_holds_all_of_it():
     document = json.loads(to_json([member('late', known=split(5))], CONFIG, 1000, COMMAND))
     assert document['budget']['steps'] == CONFIG.trainer.steps

@@ -90,6 +90,11 @@ def test_logits_of_what_is_impossible_anyway_do_not_count():
     assert found == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.parametrize('name', ['actions', 'termination'])
+def test_what_is_not_a_number_is_no_small_difference(name):
+    assert not difference(output(**{name: [0.0, float('nan')]}), output()) <= 1e9
+
+
 def test_the_command_names_the_formats_that_there_are():
     assert list(command.FORMATS) == list(FORMATS)
 

@@ -233,6 +233,16 @@ def test_every_weight_of_the_configuration_is_that_of_a_loss():
 
 
 @every
+def test_what_its_recipe_keeps_is_on_the_device_of_the_policy(name):
+    recipe = recipe_for(name)(small_policy(name).to('meta'), SPEC, load_config())
+    kept = list(vars(recipe).values())
+    parts = [part for part in kept if isinstance(part, nn.Module)]
+    tensors = [value for value in kept if isinstance(value, torch.Tensor)]
+    tensors += [value for part in parts for value in (*part.parameters(), *part.buffers())]
+    assert {value.device.type for value in tensors} == {'meta'}
+
+
+@every
 def test_it_learns_one_lesson_by_its_recipe(name):
     policy = made(name).train()
     for part in policy.modules():

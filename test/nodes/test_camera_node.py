@@ -1,4 +1,5 @@
 import cv2
+from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 import pytest
 from rclpy.node import Node
@@ -85,6 +86,21 @@ def test_a_malformed_frame_is_counted_by_its_reason_and_the_next_one_passes(grap
     assert not images
     graph.publish(wiring.IMAGE_RAW, image_to_message(GREEN, HEADER))
     graph.until(lambda: images)
+
+
+def test_a_bad_frame_is_a_warning_in_one_report(graph):
+    camera_node(graph)
+    health = graph.listen(wiring.DIAGNOSTICS)
+    bad = image_to_message(GREEN, HEADER)
+    bad.step += 1
+    graph.publish(wiring.IMAGE_RAW, bad)
+
+    def levels():
+        reports = [m for m in health if values(m).get('rejected_data') == '1']
+        return [m.status[0].level for m in reports]
+
+    graph.until(lambda: len(levels()) == 2)
+    assert levels() == [DiagnosticStatus.WARN, DiagnosticStatus.OK]
 
 
 def test_beside_a_second_camera_no_frame_is_taken_until_it_has_gone(graph):

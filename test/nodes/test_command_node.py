@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -6,6 +8,8 @@ from std_msgs.msg import String
 from vla_ros.nodes import wiring
 from vla_ros.nodes.command_node import _stamp_after, CommandNode
 from vla_ros.nodes.conversions import command_from_message
+from vla_ros.nodes.params import CommandParams
+from vla_ros.pipeline.command import CommandError, is_stop, MAX_BYTES, normalise
 
 pytestmark = pytest.mark.ros
 
@@ -18,6 +22,8 @@ class CountingEncoder:
 
     def encode(self, text):
         self.calls += 1
+        if len(text.split()) > 5:
+            raise CommandError('too_long', f'command has {len(text.split())} tokens; 5 fit')
         return np.array([[len(word), 0.0, 1.0] for word in text.split()], np.float32)
 
     def pieces(self, text):
@@ -84,14 +90,22 @@ def test_the_newest_command_reaches_who_joins_later(say, graph):
     assert command_from_message(late[0]).text == 'pick the ball'
 
 
-def test_rejected_commands_are_counted_by_reason(say, graph):
+@pytest.mark.parametrize('text', ['x' * 65, 'pick up the one red ball'])
+def test_rejected_commands_are_counted_by_reason(say, graph, text):
     health = graph.listen(wiring.DIAGNOSTICS)
-    say('x' * 65)
+    assert say(text).is_empty
 
     def rejected():
         return health and {v.key: v.value for v in health[-1].status[0].values}
 
     graph.until(lambda: (rejected() or {}).get('rejected_too_long') == '1')
+
+
+def test_text_that_counts_as_a_stop_for_its_length_cannot_be_allowed():
+    assert {f.name: f for f in fields(CommandParams)}['max_bytes'].metadata['le'] == MAX_BYTES
+    assert is_stop('pick' + ' ' * 16 * MAX_BYTES)
+    with pytest.raises(CommandError):
+        normalise('pick' + ' ' * 16 * MAX_BYTES)
 
 
 @pytest.mark.parametrize(

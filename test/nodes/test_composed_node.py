@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rclpy.clock import Clock, ClockType
 from std_msgs.msg import Float32, String
+from std_srvs.srv import Trigger
 from tiny_policy import TinyPolicy, write_policy
 from torch import Tensor
 
@@ -17,7 +18,9 @@ from vla_ros.geometry import Pose
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.nodes import wiring
 from vla_ros.nodes.client import Status
+from vla_ros.nodes.composed_node import main
 from vla_ros.nodes.conversions import header, image_to_message, pose_to_message
+from vla_ros.nodes.runner import EXIT_CONFIGURATION
 
 pytestmark = pytest.mark.ros
 
@@ -99,13 +102,19 @@ class Stage:
     def wait_for(self, state):
         self.graph.until(lambda: self.status and self.status.state == state, timeout_s=60.0)
 
+    def run(self):
+        """Give a command, once the command node hears it as the pose node does."""
+        self.wait_for('idle')
+        commands = self.graph.publisher(wiring.COMMAND)
+        self.graph.until(lambda: commands.get_subscription_count() == 2, timeout_s=60.0)
+        commands.publish(String(data='go'))
+        self.wait_for('running')
+
 
 def test_a_policy_that_hangs_leads_to_a_hold_while_the_poses_go_on(graph, tmp_path):
     stage = Stage(graph, tmp_path)
     try:
-        stage.wait_for('idle')
-        graph.publish(wiring.COMMAND, String(data='go'))
-        stage.wait_for('running')
+        stage.run()
         stage.is_dark = True
         stage.wait_for('holding')
         stage.actions.clear()
@@ -118,3 +127,27 @@ def test_a_policy_that_hangs_leads_to_a_hold_while_the_poses_go_on(graph, tmp_pa
     finally:
         stage.process.kill()
         stage.process.wait()
+
+
+def test_after_the_end_of_a_task_nothing_is_inferred(graph, tmp_path):
+    chunks = graph.listen(wiring.ACTION_CHUNK)
+    stage = Stage(graph, tmp_path)
+    try:
+        stage.run()
+        graph.until(lambda: len(chunks) > 3)
+        assert graph.call(Trigger, 'pose/cancel', Trigger.Request()).success
+        stage.wait_for('holding')
+        poses = len(stage.actions)
+        graph.until(lambda: len(stage.actions) > poses + 25)  # by then none is on its way
+        count, poses = len(chunks), len(stage.actions)
+        graph.until(lambda: len(stage.actions) > poses + 25)
+        assert len(chunks) == count
+    finally:
+        stage.process.kill()
+        stage.process.wait()
+
+
+def test_with_security_it_refuses_to_start_and_says_the_fix(monkeypatch, capfd):
+    monkeypatch.setenv('ROS_SECURITY_ENABLE', 'true')
+    assert main([]) == EXIT_CONFIGURATION
+    assert 'start it without --composed' in capfd.readouterr().err

@@ -2,6 +2,7 @@ from dataclasses import replace
 import threading
 import time
 
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -50,6 +51,11 @@ def command(stamp_ns=9, tokens=2, width=5):
 
 def image(stamp_ns=7, pixels=IMAGE):
     return image_to_message(pixels, header(stamp_ns, 'eye'))
+
+
+def status(reason, stamp_ns=9):
+    told = {'reason': reason, 'command_stamp_ns': str(stamp_ns)}
+    return DiagnosticStatus(values=[KeyValue(key=k, value=v) for k, v in told.items()])
 
 
 class Robot:
@@ -156,6 +162,41 @@ def test_what_is_missing_or_does_not_fit_is_named(graph, robot, path, what, repo
     graph.publish(wiring.COMMAND_EMBEDDING, command())
     robot.publish_until(lambda: report in robot.report(), **what)
     assert not robot.chunks
+
+
+def test_after_the_end_of_a_task_nothing_is_inferred_until_the_next_command(graph, robot, path):
+    node = inference_node(graph, path)
+    port = node._ports[0]
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    robot.publish_until(lambda: robot.chunks)
+    graph.publish(wiring.STATUS, status('robot_does_not_follow'))
+    graph.until(lambda: port._ended)
+    arrived_s = time.monotonic() + 0.5  # by then none is on its way
+    graph.until(lambda: time.monotonic() > arrived_s)
+    chunks, frames = len(robot.chunks), port.frames.count
+    robot.publish_until(lambda: port.frames.count > frames + 5)
+    assert len(robot.chunks) == chunks
+    graph.publish(wiring.COMMAND_EMBEDDING, command(stamp_ns=10))
+    robot.publish_until(lambda: len(robot.chunks) > chunks)
+
+
+@pytest.mark.parametrize(
+    'told',
+    [
+        status('image_old'),
+        status('task_done', stamp_ns=8),
+        status('task_done', stamp_ns='nine'),
+        DiagnosticStatus(values=[KeyValue(key='reason', value='stopped')]),
+        DiagnosticStatus(),
+    ],
+)
+def test_no_other_status_ends_the_inference(graph, robot, path, told):
+    inference_node(graph, path)
+    heard = graph.listen(wiring.STATUS)
+    graph.publish(wiring.STATUS, told)
+    graph.until(lambda: heard)
+    graph.publish(wiring.COMMAND_EMBEDDING, command())
+    robot.publish_until(lambda: len(robot.chunks) > 2)
 
 
 def test_tokens_of_another_text_encoder_are_named(graph, robot, path):
@@ -339,6 +380,20 @@ def test_one_robots_silence_delays_no_other_and_is_told(graph, arms):
     def served():
         left.publish(0.1, stamp_ns=1)
         return len(left.chunks) >= 3 and 'no frame on /right/vla/image' in left.report()
+
+    graph.until(served)
+    assert not right.chunks
+
+
+def test_the_end_of_one_robots_task_ends_that_of_no_other(graph, arms):
+    node, left, right = arms
+    graph.publish(right.topic(wiring.STATUS), status('task_done'))
+    graph.until(lambda: node._ports[1]._ended)
+
+    def served():
+        left.publish(0.1, stamp_ns=1)
+        right.publish(0.4, stamp_ns=2)
+        return len(left.chunks) >= 3 and node._ports[1].frames.count >= 3
 
     graph.until(served)
     assert not right.chunks

@@ -42,3 +42,14 @@ def test_a_flag_is_taken_in_any_case_and_a_wrong_one_refused_by_this_package(lau
     assert 'warn' in declared['log_level']['choices']
     for text in ('True', 'true', 'TRUE'):
         assert Options.parse({'use_sim_time': text}).use_sim_time is True
+
+
+@pytest.mark.parametrize(('graph', 'told'), [('sim', 1), ('robot', 0)])
+def test_on_humble_a_simulation_that_the_network_sees_is_told(launching, monkeypatch, graph, told):
+    monkeypatch.setenv('ROS_DISTRO', 'humble')
+    monkeypatch.delenv('ROS_LOCALHOST_ONLY', raising=False)
+    monkeypatch.setattr(launching.Options, 'parse', lambda texts: Options())
+    started = launching._start(MagicMock(), graph)
+    lines = [call.kwargs['msg'] for call in launching.LogInfo.call_args_list]
+    assert [line.startswith('on Humble the network sees') for line in lines] == [True] * told
+    assert len(started) == told + len(GRAPHS[graph](Options()))

@@ -382,6 +382,28 @@ def test_a_camera_pose_in_another_frame_is_refused(bench):
     assert np.abs(place(bench.marker('attention'))).max() < 1.0
 
 
+@pytest.mark.parametrize(('d', 'told'), [([0.0, -0.2, 0.0, 0.0, 0.0], 1), ([0.0] * 5, 0), ([], 0)])
+def test_a_lens_that_distorts_is_told_once(bench, capfd, d, told):
+    info = camera_to_message(CAMERA, STAMP_NS + 1, 'camera')
+    info.d = d
+    for stamp_ns in (1, 2, 3):
+        info.header.stamp.nanosec = stamp_ns
+        bench.graph.publish(wiring.MODEL_CAMERA_INFO, info)
+        bench.graph.until(lambda ns=stamp_ns: bench.node._camera_info.header.stamp.nanosec == ns)
+    assert capfd.readouterr().err.count('a lens that distorts') == told
+
+
+def test_bad_input_is_a_warning_in_one_report(bench):
+    bench.graph.publish(wiring.ACTION_CHUNK, JointTrajectory())
+
+    def levels():
+        reports = [m.status[0] for m in bench.health if 'unusable_chunk' in str(m)]
+        return [status.level for status in reports]
+
+    bench.graph.until(lambda: len(levels()) == 2)
+    assert levels() == [DiagnosticStatus.WARN, DiagnosticStatus.OK]
+
+
 def test_the_camera_pose_can_be_a_parameter(graph):
     pose = [0.4, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]
     node = graph.add(MarkerNode(parameter_overrides=[Parameter('camera_pose', value=pose)]))

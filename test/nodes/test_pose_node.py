@@ -110,6 +110,32 @@ def test_a_command_from_before_its_start_is_not_obeyed(bench):
     assert bench.told()['state'] == 'idle'
 
 
+@pytest.mark.parametrize('stamp_ns', [0, 1, 10**9])
+def test_a_command_that_is_too_old_is_told_and_counted(running, stamp_ns):
+    health = running.graph.listen(wiring.DIAGNOSTICS)
+    old = EncodedCommand('push', stamp_ns, np.ones((3, 4), np.float32))
+    running.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(old))
+    running.graph.until(lambda: 'rejected_command_too_old' in str(health[-1:]))
+    assert running.told()['command'] == 'pick up the red block'
+
+
+def test_a_command_while_the_estop_is_latched_is_told_and_counted(running):
+    health = running.graph.listen(wiring.DIAGNOSTICS)
+    assert running.trigger('estop').success
+    running.command('push the ball')
+    running.graph.until(lambda: 'rejected_command_while_estopped' in str(health[-1:]))
+
+
+def test_the_same_command_delivered_again_is_not_told(running):
+    health = running.graph.listen(wiring.DIAGNOSTICS)
+    again = EncodedCommand('push', running.command_ns, np.ones((3, 4), np.float32))
+    running.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(again))
+    running.spin(0.3)  # else the next would take its place
+    running.graph.publish(wiring.COMMAND_EMBEDDING, Image(encoding='rgb8'))
+    running.graph.until(lambda: 'rejected_command_malformed' in str(health[-1:]))
+    assert 'rejected_command_too_old' not in str(health[-1])
+
+
 def test_silence_of_the_policy_holds(running):
     running.policy_is_on = False
     silent_s = time.monotonic()
@@ -130,6 +156,19 @@ def test_loss_of_the_robot_pose_holds_and_the_next_start_is_where_the_robot_then
     running.graph.until(lambda: running.actions)
     first = pose_from_message(running.actions[0]).position
     assert np.linalg.norm(first - elsewhere.position) < 0.005
+
+
+def test_a_robot_pose_that_is_sent_again_and_again_grows_old(running):
+    running.pose_ns = running.now_ns()
+    running.wait_for('holding', 'measured_pose_late')
+    running.pose_ns = None
+    running.wait_for('running', 'ok')
+
+
+def test_a_robot_pose_without_a_stamp_is_judged_by_its_arrival(running):
+    running.pose_ns = 0
+    running.spin(0.5)
+    assert running.told()['state'] == 'running'
 
 
 def test_chunks_of_another_command_are_not_played(running):

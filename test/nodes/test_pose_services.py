@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 import math
+from pathlib import Path
 
 import numpy as np
 from pose_bench import Bench
@@ -53,6 +54,29 @@ def test_the_estop_survives_a_restart_of_the_node(graph, running):
     assert again.trigger('reset').success
     graph.remove(again.node)
     Bench(graph).wait_for('idle', 'no_command')
+
+
+def test_a_latch_that_cannot_be_removed_is_told_as_that(running, monkeypatch):
+    assert running.trigger('estop').success
+
+    def refuse(path, **_):
+        raise PermissionError(13, 'Permission denied', str(path))
+
+    monkeypatch.setattr(Path, 'unlink', refuse)
+    response = running.trigger('reset')
+    assert response.success
+    told = 'released, but the e-stop will be latched again after a restart of this node: '
+    assert response.message.startswith(told)
+    assert 'Permission denied' in response.message
+
+
+def test_a_latch_that_cannot_be_kept_is_told_as_that(running, monkeypatch, capfd):
+    def refuse(path, _):
+        raise OSError(28, 'No space left on device', str(path))
+
+    monkeypatch.setattr(Path, 'write_text', refuse)
+    assert running.trigger('estop').success
+    assert 'the e-stop would not survive a restart of this node: ' in capfd.readouterr().err
 
 
 def test_the_estop_button_holds_and_refuses_reset_while_pressed_or_silent(running):
@@ -182,7 +206,8 @@ def test_cancel_ends_the_task(running):
 
 
 def test_motion_can_be_disabled_and_enabled(running):
-    running.graph.call(SetBool, 'pose/enable', SetBool.Request(data=False))
+    response = running.graph.call(SetBool, 'pose/enable', SetBool.Request(data=False))
+    assert response.message == 'disabled until this node ends; ~/estop outlasts it'
     running.wait_for('holding', 'disabled')
     running.rest()
     running.graph.call(SetBool, 'pose/enable', SetBool.Request(data=True))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vla_ros.pipeline.reason import Reason
+from vla_ros.pipeline.reason import GATE_ENDINGS, Reason
 from vla_ros.pipeline.session import Rules, Session, State
 
 NOW = 100_000_000_000
@@ -196,8 +196,8 @@ def test_disabling_confirms_nothing():
     assert seen(session) == (State.HOLDING, Reason.DISABLED, False)
 
 
-@pytest.mark.parametrize('reason', [Reason.PATH_SPENT, Reason.TIME_SPENT])
-def test_a_spent_budget_ends_the_task(running, reason):
+@pytest.mark.parametrize('reason', GATE_ENDINGS)
+def test_a_spent_budget_or_a_robot_that_does_not_follow_ends_the_task(running, reason):
     running.gated(reason, NOW + 5)
     assert seen(running) == (State.HOLDING, reason, False)
     assert not running.start('the same', NOW + 4, NOW + 6)

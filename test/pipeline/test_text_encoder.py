@@ -11,6 +11,7 @@ import torch
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline import text_encoder
+from vla_ros.pipeline.command import CommandError
 from vla_ros.pipeline.lexicon import NO_LEXICON
 from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS, TorchTextEncoder
 
@@ -75,8 +76,15 @@ def test_encoder_tells_what_policies_pin(encoder):
     assert (encoder.id, encoder.width, len(encoder.sha256)) == ('all-MiniLM-L6-v2', 384, 64)
 
 
-def test_long_text_is_cut(encoder):
-    assert encoder.encode('block ' * 100).shape == (MAX_TOKENS, 384)
+def test_a_command_that_would_be_cut_is_refused(encoder):
+    assert len(encoder.encode('block ' * (MAX_TOKENS - 2))) == MAX_TOKENS
+    for words in (MAX_TOKENS - 1, 100):
+        with pytest.raises(CommandError, match=f'has {words + 2} tokens; {MAX_TOKENS} fit'):
+            encoder.encode('block ' * words)
+
+
+def test_of_many_texts_a_long_one_is_cut(encoder):
+    assert encoder.encode_all(['block ' * 100])[0].shape == (MAX_TOKENS, 384)
 
 
 def test_many_texts_at_once_are_encoded_as_one_by_one(encoder):
@@ -84,7 +92,7 @@ def test_many_texts_at_once_are_encoded_as_one_by_one(encoder):
     together = encoder.encode_all(texts * 15)
     assert len(together) == 75
     for text, features in zip(texts * 15, together, strict=True):
-        np.testing.assert_allclose(features, encoder.encode(text), atol=1e-5)
+        np.testing.assert_allclose(features, encoder.encode_all([text])[0], atol=1e-5)
 
 
 def test_no_text_at_all_is_no_features(encoder):
@@ -170,13 +178,14 @@ def test_full_disk_is_told_and_nothing_half_written_is_left(tmp_path, monkeypatc
 
 
 def test_none_is_longer_than_what_was_encoded_at_the_start(made, monkeypatch):
-    encode, tokens = TorchTextEncoder.encode, []
+    encode_all, tokens = TorchTextEncoder.encode_all, []
 
-    def noting(self, text):
-        tokens.append(len(features := encode(self, text)))
+    def noting(self, texts):
+        features = encode_all(self, texts)
+        tokens.extend(map(len, features))
         return features
 
-    monkeypatch.setattr(TorchTextEncoder, 'encode', noting)
+    monkeypatch.setattr(TorchTextEncoder, 'encode_all', noting)
     load_text_encoder(str(made))
     assert max(tokens) == MAX_TOKENS
 

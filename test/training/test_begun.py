@@ -37,6 +37,16 @@ def test_options_that_were_not_given_are_not_those_of_the_default(tmp_path):
     assert 'options.heads is not set there and 4 here' in differences(CONFIG, tmp_path)
 
 
+def test_a_run_that_was_begun_before_a_setting_was_there_goes_on(tmp_path):
+    begin(CONFIG, tmp_path, '--name')
+    path = config_path(tmp_path)
+    text = path.read_text()
+    path.write_text(text.replace('validation_episodes: 10\n', ''))
+    assert path.read_text() != text
+    begin(CONFIG, tmp_path, '--name')
+    assert path.read_text() == text
+
+
 def test_of_many_differences_the_first_are_told(tmp_path):
     begin(CONFIG, tmp_path, '--name')
     other = replace(CONFIG, policy='late', options={})

@@ -1,6 +1,7 @@
 import pytest
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.models import registry
 from vla_ros.training.config import changed, load_config, save_config
 
 
@@ -43,6 +44,10 @@ def test_a_saved_configuration_is_read_back(tmp_path):
         ('trainer:\n  save_every: 0\n', 'trainer.save_every is 0; valid: 1 and more'),
         ('trainer:\n  warmup_steps: -1\n', 'trainer.warmup_steps is -1; valid: 0 and more'),
         ('trainer:\n  learning_rate: .nan\n', 'trainer.learning_rate is nan; valid: 0 and'),
+        ('trainer:\n  max_gradient_norm: 0\n', 'trainer.max_gradient_norm is 0.0; valid: above 0'),
+        ('trainer:\n  max_gradient_norm: .nan\n', 'max_gradient_norm is nan; valid: above 0'),
+        ('loss_weights: {positions: 1.0}\n', 'loss_weights has no positions; valid: position, or'),
+        ('validation_episodes: 4\n', 'validation_episodes is 4; valid: 5 and more'),
         ('batch:\n  frames: 0\n', 'batch.frames is 0; valid: 1 and more'),
         ('batch:\n  open_share: 0.9\n', 'and open_share sum to 1.06; valid: up to 1'),
         (
@@ -64,6 +69,13 @@ def test_a_mistake_is_told_with_the_file(tmp_path, text, message):
     with pytest.raises(ConfigurationError, match='mine.yaml') as caught:
         load_config(path)
     assert message in str(caught.value)
+
+
+def test_a_registered_policy_may_have_losses_of_its_own(tmp_path, monkeypatch):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('loss_weights: {mine: 2.0}\n')
+    monkeypatch.setattr(registry, '_LOSSES', {'mine'})
+    assert load_config(path).loss_weights['mine'] == 2.0
 
 
 def test_a_missing_file_is_told(tmp_path):

@@ -22,6 +22,7 @@ def tiny_config():
             config.demonstrations, episode_s=0.6, labels_per_frame=2, render_sizes=(96,)
         ),
         corrections=CorrectionConfig(at_steps=(2,), episodes=1),
+        validation_episodes=5,
         sentences=300,
         batch=BatchConfig(
             frames=4,

@@ -52,6 +52,35 @@ def test_a_loss_without_a_weight_is_told(tmp_path):
         trainer.run(batch_at, 1)
 
 
+@pytest.mark.parametrize('value', ['nan', 'inf'])
+def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing(tmp_path, value):
+    trainer = make(tmp_path)
+    trainer.run(batch_at, 3)
+    before, kept = weights(trainer), trainer.checkpoint_path.read_bytes()
+    objective = trainer._objective
+    trainer._objective = lambda batch: {'error': objective(batch)['error'] * float(value)}
+    said = f'loss at step 3: error is {value}. Of checkpoints that of step 3 is kept in'
+    with pytest.raises(ConfigurationError, match=said):
+        trainer.run(batch_at, 6)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(trainer), strict=True))
+    assert trainer.checkpoint_path.read_bytes() == kept
+    resumed = make(tmp_path)
+    assert resumed.resume()
+    resumed._objective = trainer._objective
+    with pytest.raises(ConfigurationError, match='that of step 3 is kept'):
+        resumed.run(batch_at, 6)
+
+
+def test_gradients_that_are_not_finite_end_the_run_as_well(tmp_path):
+    trainer = make(tmp_path)
+    before = weights(trainer)
+    # Finite at 0, where its slope is not.
+    trainer._objective = lambda batch: {'error': (0.0 * trainer.model(batch[0])).sum().sqrt()}
+    with pytest.raises(ConfigurationError, match=r'norm of the gradients is .* none is kept in'):
+        trainer.run(batch_at, 1)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(trainer), strict=True))
+
+
 def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
     whole = make(tmp_path / 'whole')
     for folder in ('whole', 'parts'):

@@ -83,7 +83,7 @@ def _epilog() -> str:
 def run(args: argparse.Namespace) -> int:
     from vla_ros.evaluation.balance import check_gradients
     from vla_ros.evaluation.report import gap_text, Report
-    from vla_ros.evaluation.rollouts import evaluate
+    from vla_ros.evaluation.rollouts import evaluate, read_by
     from vla_ros.paths import shipped_policy_path
     from vla_ros.pipeline.manifest import read_manifest
 
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(policy)
     if args.balance:
         check_gradients(manifest)
-    encoder = manifest.text_encoder.short
+    encoder = read_by(policy)
     report = Report(manifest.name, manifest.sha256)
     _prepare(args)
     episodes = _counted(evaluate(policy, specs, args.latency, args.workers), len(specs))
@@ -193,7 +193,7 @@ def _draw_failures(args: argparse.Namespace, split: str, episodes: Iterable[Epis
     films = [episode.film for episode in episodes if episode.film is not None]
     places = [(args.out, _SHOWN, 176)]
     if args.card:
-        places.append((pictures_folder(args.card), _SHOWN_IN_CARD, 112))
+        places.append((pictures_folder(args.card), _SHOWN_IN_CARD, 144))
     for folder, count, tile_px in places:
         path = folder / f'{split}.jpg'
         path.unlink(missing_ok=True)

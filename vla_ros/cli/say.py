@@ -52,7 +52,10 @@ def _start(user: Client, text: str, args: argparse.Namespace) -> bool:
     running = user.wait(lambda: is_taken() and _has_begun(user.status), START_TIMEOUT_S)
     running = running and user.status.state in ('running', 'succeeded')
     if not is_taken():
-        sys.stdout.write('not taken: the command node refused it, or the e-stop is set\n')
+        sys.stdout.write(
+            'not taken: the command node refused it, the e-stop is set, or the pose node refused '
+            'its stamp as too old or ahead; their logs tell\n'
+        )
         return False
     if not args.wait:
         return running

@@ -81,12 +81,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _names(chosen: str | None) -> list[str]:
+    from vla_ros.models.own import FIX
     from vla_ros.models.registry import policy_names
 
     names = chosen.split(',') if chosen else list(policy_names())
     if unknown := [name for name in names if name not in policy_names()]:
         raise ConfigurationError(
-            f'no policy {unknown[0]!r}; there are: {", ".join(policy_names())}'
+            f'no policy {unknown[0]!r}; there are: {", ".join(policy_names())}; {FIX}'
         )
     return list(dict.fromkeys(names))
 
@@ -114,10 +115,11 @@ def _measure(path: Path, splits: list[str], args: argparse.Namespace) -> None:
     """Measure what was not yet, all of it by the same processes; each split is kept when done."""
     from vla_ros.cli.eval import episodes_through_ros
     from vla_ros.evaluation.report import THROUGH_ROS
-    from vla_ros.evaluation.rollouts import evaluate
+    from vla_ros.evaluation.rollouts import evaluate, read_by
     from vla_ros.evaluation.splits import specs
     from vla_ros.evaluation.zoo import episodes_of_rows
 
+    encoder = read_by(path)
     asked = f'vla-ros eval --policy {path} --seed {args.seed}'
     counts = {split: episodes_of_rows(split, args.episodes) for split in splits}
     commands = {s: f'{asked} --split {s} --episodes {count}' for s, count in counts.items()}
@@ -125,12 +127,12 @@ def _measure(path: Path, splits: list[str], args: argparse.Namespace) -> None:
     trials = [spec for split in missing for spec in specs(split, counts[split], args.seed)]
     episodes = evaluate(path, trials, workers=args.workers) if trials else ()
     for split, some in groupby(episodes, lambda episode: episode.spec.split):
-        _keep(path, split, list(some), commands[split])
+        _keep(path, split, list(some), commands[split], encoder)
     through, command = f'known{THROUGH_ROS}', f'{asked} --split known --episodes {args.ros}'
     if args.ros and not _is_measured(path, through, f'{command} --through ros'):
         trials = specs('known', args.ros, args.seed)
         done = list(episodes_through_ros(str(path), trials))
-        _keep(path, through, done, f'{command} --through ros')
+        _keep(path, through, done, f'{command} --through ros', encoder)
 
 
 def _is_measured(path: Path, split: str, command: str) -> bool:
@@ -141,12 +143,11 @@ def _is_measured(path: Path, split: str, command: str) -> bool:
     return found is not None and found.command == command
 
 
-def _keep(path: Path, split: str, episodes: list[Episode], command: str) -> None:
+def _keep(path: Path, split: str, episodes: list[Episode], command: str, encoder: str) -> None:
     """Add a split to the report beside a policy."""
     from vla_ros.evaluation.report import read_report, report_path, SplitReport
-    from vla_ros.pipeline.manifest import read_manifest
 
-    found = SplitReport.of(episodes, command, read_manifest(path).text_encoder.short)
+    found = SplitReport.of(episodes, command, encoder)
     report_path(path).write_text(read_report(path).with_split(split, found).to_json())
     _tell(f'{path.stem}: {split} {found.rate}')
 

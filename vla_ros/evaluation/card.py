@@ -10,9 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vla_ros.evaluation.disturbances import NO_STATE
 from vla_ros.evaluation.judging import HOLD_S, STILL_M
-from vla_ros.evaluation.report import MEASURES, read_report, Report, THROUGH_ROS
-from vla_ros.evaluation.splits import SPLITS
+from vla_ros.evaluation.report import (
+    MEASURES,
+    read_report,
+    Report,
+    SplitReport,
+    THROUGH_ROS,
+)
+from vla_ros.evaluation.splits import SPLITS, UNASKED
 from vla_ros.evaluation.statistics import Rate
 from vla_ros.evaluation.watching import NEAR_CELLS
 from vla_ros.interfaces import REFUSALS
@@ -21,6 +28,7 @@ from vla_ros.pipeline.manifest import PolicyManifest, read_manifest
 from vla_ros.pipeline.motion import Limits
 from vla_ros.sim.scene import AREA_X_M, AREA_Y_M, COLOURS, HELD_OUT_PAIRS, SHAPES
 from vla_ros.sim.tasks import TIME_LIMIT_S
+from vla_ros.training.begun import config_of
 from vla_ros.training.config import load_config, TrainConfig
 
 ABSTENTION_PICTURE = 'abstention.png'
@@ -58,10 +66,11 @@ GOALS = (
 ROS_MARGIN = 0.05
 
 
-def policy_config(policy_path: Path) -> TrainConfig:
-    """Return how a policy was trained: by the file in its run, or the shipped one by default."""
-    path = policy_path.parent / 'config.yaml'
-    return load_config(path if path.is_file() and policy_path != shipped_policy_path() else None)
+def policy_config(policy_path: Path) -> TrainConfig | None:
+    """Return how a policy was trained: by the file in its run, the shipped one by default."""
+    path = config_of(policy_path)
+    is_shipped = policy_path.resolve() == shipped_policy_path().resolve()
+    return load_config(path) if path is not None or is_shipped else None
 
 
 def pictures_folder(card_path: Path) -> Path:
@@ -110,7 +119,10 @@ def _what(manifest: PolicyManifest) -> str:
     )
 
 
-def _data(manifest: PolicyManifest, config: TrainConfig) -> str:
+def _data(manifest: PolicyManifest, config: TrainConfig | None) -> str:
+    said = f'## Data and training\n\nTrained on {manifest.training_data}.'
+    if config is None:
+        return f'{said} There is no configuration of its training beside it.'
     made, trainer, rounds = config.demonstrations, config.trainer, config.corrections
     corrected = (
         f', and {rounds.episodes} more at each of the steps '
@@ -120,7 +132,7 @@ def _data(manifest: PolicyManifest, config: TrainConfig) -> str:
         else ''
     )
     return (
-        f'## Data and training\n\nTrained on {manifest.training_data}. The expert drove '
+        f'{said} The expert drove '
         f'{config.episodes} episodes of {made.episode_s:.0f} s{corrected}; one in '
         f'{made.keep_every} pictures is kept. Scenes, looks, start poses and latencies vary. '
         f'Never demonstrated: {", ".join(HELD_OUT_PAIRS)}; but pictures with their colours '
@@ -207,6 +219,7 @@ def _tables(report: Report) -> str:
         if split in report.splits:
             rows = [(row, *_cells(rate)) for row, rate in report.splits[split].tasks.items()]
             parts.append(_table((f'{split}', 'n', 'success', '95 % interval'), rows))
+            parts += _said_of(split, report.splits[split])
     fast = [split.numbers for split in report.splits.values() if 'speed_m_s' in split.numbers]
     if fast:
         speed, turn, outside = (
@@ -220,12 +233,26 @@ def _tables(report: Report) -> str:
             f'{turn:.3f} rad/s (limits {limits.max_speed_m_s} and '
             f'{limits.max_angular_speed_rad_s}), and {left} its workspace.'
         )
-    if 'disturbed' in report.splits:
-        parts.append(
-            'Without the state of the robot nothing moves, whatever the policy says: motion '
-            'starts at the measured pose alone.'
-        )
     return '\n\n'.join(parts)
+
+
+def _said_of(split: str, found: SplitReport) -> list[str]:
+    """Return what has to be known of the rows of a split to read them."""
+    asked = [rate for row, rate in found.tasks.items() if row != UNASKED]
+    if split == 'refuse' and asked and len(asked) < len(found.tasks):
+        won = sum(round(rate.success * rate.n) for rate in asked)
+        without = str(Rate.of(won, sum(rate.n for rate in asked))).strip()
+        return [
+            f'The texts of `{UNASKED}` are stops, which hold the robot whatever the policy is: it '
+            f'is never asked. Without them, of the other rows: {without}.'
+        ]
+    if split == 'disturbed' and NO_STATE in found.tasks:
+        return [
+            f'In `{NO_STATE}` the policy is told that the gripper is open and at the base, while '
+            'the controller has the measured pose: its chunks start where the robot is not. '
+            'Without a measured pose nothing moves at all: [safety.md](safety.md).'
+        ]
+    return []
 
 
 def _speed(report: Report) -> str:
@@ -259,7 +286,11 @@ def _failures(pictures: Sequence[str]) -> str:
     if not shown:
         return ''
     lines = '\n\n'.join(f'![failures: {Path(p).stem}]({p})' for p in shown)
-    return f'## Failures\n\nThe first ones of each split; below, where it looked.\n\n{lines}'
+    return (
+        '## Failures\n\nThe first ones of each split; below, where it looked. Words that mean '
+        'nothing are there on purpose: a place may be called anything ("the green fnord"), and so '
+        f'may what is not on the table.\n\n{lines}'
+    )
 
 
 def _limits(report: Report) -> str:

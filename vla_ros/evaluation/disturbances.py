@@ -21,6 +21,8 @@ OCCLUDED_SHARE = 0.2
 #: The camera gives nothing from the one to the other time.
 DROPPED_S = (1.0, 1.5)
 
+#: The disturbance in which the policy is told a false state, the controller the true one.
+NO_STATE = 'no state'
 #: In place of a state: at the base, gripper pointing down and open.
 _NO_STATE = np.array([0, 0, 0, 1, 0, 0, 0, 0], np.float32)
 
@@ -83,5 +85,5 @@ DISTURBANCES: dict[str, Callable[[np.random.Generator], Disturb]] = {
     'brighter': _times(1.5),
     '20 % occluded': _occlusion,
     'camera dropped': _dropped,
-    'no state': _stateless,
+    NO_STATE: _stateless,
 }

@@ -10,6 +10,7 @@ import numpy as np
 
 from vla_ros.evaluation.closed_loop import measured_state
 from vla_ros.evaluation.deletion import delete, Deletion
+from vla_ros.evaluation.rollouts import text_encoder_of
 from vla_ros.evaluation.splits import build, Spec, Trial
 from vla_ros.evaluation.watching import WatchedEnv
 from vla_ros.geometry import Array
@@ -20,7 +21,6 @@ from vla_ros.pipeline.look import Look, look_at
 from vla_ros.pipeline.placing import place
 from vla_ros.pipeline.policy import load_policy
 from vla_ros.pipeline.saliency import gradient_saliency
-from vla_ros.pipeline.text_encoder import load_text_encoder
 from vla_ros.sim.scene import ZONE_RADIUS_M
 from vla_ros.sim.tasks import Task
 
@@ -43,11 +43,11 @@ class Glance:
 
 
 class Onlooker:
-    """Shows a policy the first frame of trials."""
+    """Shows a policy the first frame of trials; raises as ``Roller.load``."""
 
     def __init__(self, policy_path: Path) -> None:
         self._policy = load_policy(policy_path)
-        self._encoder = load_text_encoder()
+        self._encoder = text_encoder_of(policy_path)
         manifest = self._policy.manifest
         self._size = manifest.image_width, manifest.image_height
         self.env = WatchedEnv((_OVERSIZE * self._size[0], _OVERSIZE * self._size[1]))
@@ -57,7 +57,7 @@ class Onlooker:
         self.env.reset(scene=trial.scene)
         self._policy.reset()
         text = trial.text
-        tokens, pieces = self._encoder.encode(text), self._encoder.pieces(text)
+        tokens, pieces = self._encoder.encode_all([text])[0], self._encoder.pieces(text)
         image = fit(self.env.render(), *self._size)
         command = EncodedCommand(text, 1, tokens, pieces)
         return Observation(0, image[None], measured_state(self.env), command)

@@ -181,6 +181,15 @@ class Calibration:
     expected_error: float
     bins: tuple[CalibrationBin, ...]
 
+    def worst(self, least: int = 30) -> CalibrationBin | None:
+        """
+        Return the bin, of those with at least so many forecasts, that is furthest from the truth.
+
+        The mean does not show it where most forecasts are of what is plain. None if there is none.
+        """
+        enough = [b for b in self.bins if b.happened.n >= least]
+        return max(enough, key=lambda b: abs(b.predicted - b.happened.success), default=None)
+
 
 def calibration(probabilities: ArrayLike, happened: ArrayLike, bins: int = 10) -> Calibration:
     """

@@ -17,7 +17,8 @@ Picture = NDArray[np.uint8]
 _PAPER = (250, 250, 248)
 _INK = (32, 36, 44)
 _MARGIN_PX = 12
-_CAPTION_PX = 30
+_LINE_PX = 22
+_CAPTION_PX = 2 * _LINE_PX + 4
 _GOOD, _BAD = (24, 128, 72), (190, 40, 40)
 
 
@@ -41,9 +42,9 @@ def contact_sheet(scenes: Sequence[Scene], columns: int = 6, tile_px: int = 176)
     for row, scene in enumerate(scenes):
         top = _MARGIN_PX + row * row_height
         colour = _GOOD if scene.obeyed else _BAD
-        font = _fitting_font(f'{scene.caption}    {scene.outcome}', width - 2 * _MARGIN_PX)
-        draw.text((_MARGIN_PX, top), scene.caption, _INK, font)
-        draw.text((width - _MARGIN_PX, top), scene.outcome, colour, font, anchor='ra')
+        for line, (text, ink) in enumerate(((scene.caption, _INK), (scene.outcome, colour))):
+            font = _fitting_font(text, width - 2 * _MARGIN_PX)
+            draw.text((_MARGIN_PX, top + line * _LINE_PX), text, ink, font)
         for column, index in enumerate(spread(len(scene.camera), columns)):
             left = _MARGIN_PX + column * tile_px
             for line, frames in enumerate((scene.camera, scene.attention)):

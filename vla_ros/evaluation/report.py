@@ -32,6 +32,8 @@ MEASURES = {
     'stops': f'successes after which it stopped by itself within {STOP_WITHIN_S:.0f} s',
     'false stops': 'episodes in which it said that it was done without success',
 }
+#: What the chances that a policy tells are of.
+EVENTS = {'termination': 'the goal holds as the chunk is made'}
 #: What trials are told apart by, beside their row.
 GROUPS = ('task', 'colour', 'shape', 'zone')
 #: Splits that differ in nothing but the words.
@@ -50,8 +52,8 @@ class SplitReport:
     ``seconds`` and ``path_m``, and the largest ``speed_m_s``, ``angular_speed_rad_s`` and
     ``outside_m`` (of the workspace) that the robot was told. ``text_encoder`` begins the hash of
     what read the words, '' if that was not kept. ``gaps``: the groups of each of ``GROUPS`` that
-    fare best and worst, where there are two. ``calibrations``: of ``termination``, the probability
-    of being done, chunk by chunk.
+    fare best and worst, where there are two. ``calibrations``: of the chances of ``EVENTS``, chunk
+    by chunk.
     """
 
     command: str
@@ -158,11 +160,23 @@ def table(name: str, split: SplitReport) -> str:
     shown = ', '.join(f'{key} {value:.2f}' for key, value in split.numbers.items())
     text.append(f'({shown})')
     text += [f'by {group}: {gap_text(gap)}' for group, gap in split.gaps.items()]
-    text += [
-        f'{of}: {100 * found.expected_error:.1f} points from what happens, Brier {found.brier:.3f}'
-        for of, found in split.calibrations.items()
-    ]
+    text += [calibration_text(of, found) for of, found in split.calibrations.items()]
     return '\n'.join(text)
+
+
+def calibration_text(of: str, found: Calibration) -> str:
+    """Return how true a chance was: at its worst, and over all chunks, most of which are easy."""
+    text = (
+        f'{of}, told as the chance that {EVENTS[of]}: {100 * found.expected_error:.1f} points '
+        f'from what happens over all chunks, Brier {found.brier:.3f}'
+    )
+    worst = found.worst()
+    if worst is None:
+        return text
+    return (
+        f'{text}; at worst {100 * worst.predicted:.0f} % where it happened in '
+        f'{100 * worst.happened.success:.0f} % of {worst.happened.n}'
+    )
 
 
 def gap_text(gap: Gap) -> str:

@@ -38,9 +38,10 @@ from vla_ros.interfaces import (
 from vla_ros.pipeline.attention import cell_weights, overlay
 from vla_ros.pipeline.command import CommandError, is_stop, normalise
 from vla_ros.pipeline.image import fit
+from vla_ros.pipeline.manifest import check_text_encoder, TextEncoderPin
 from vla_ros.pipeline.policy import load_policy
 from vla_ros.pipeline.reason import Reason
-from vla_ros.pipeline.text_encoder import load_text_encoder
+from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS, TorchTextEncoder
 from vla_ros.sim.tasks import succeeded, TIME_LIMIT_S
 
 #: The simulated camera's pictures are larger than those of the policy, as on a robot.
@@ -76,12 +77,13 @@ class Roller:
         """
         Return one with the policy at ``policy_path`` and its text encoder.
 
-        What is ``masked``, one of ``masking.MODALITIES``, the policy does not get.
+        What is ``masked``, one of ``masking.MODALITIES``, the policy does not get. Raises
+        ConfigurationError if there is no such policy, or as ``text_encoder_of``.
         """
         policy = load_policy(policy_path)
         size = policy.manifest.image_width, policy.manifest.image_height
         given = without(policy, masked) if masked else policy
-        return cls(given, load_text_encoder(), size, latency_s)
+        return cls(given, text_encoder_of(policy_path), size, latency_s)
 
     def run(self, spec: Spec) -> Episode:
         """Do the trial of ``spec``; a failure comes back with its film."""
@@ -94,7 +96,8 @@ class Roller:
         camera = [image for image, _ in chosen]
         heat = [overlay(image, weights, min_side_px=self._width) for image, weights in chosen]
         reason = 'not obeyed' if episode.reason == Reason.OK.value else episode.reason
-        outcome = f'{reason.replace("_", " ")} after {episode.seconds:.1f} s'
+        meant = ', '.join(filter(None, trial.task.key.split('|'))) if trial.task else 'to refuse'
+        outcome = f'{reason.replace("_", " ")} after {episode.seconds:.1f} s; meant: {meant}'
         caption = f'{spec.split} ({spec.row}): "{trial.text}"'
         return replace(episode, film=Scene(caption, outcome, False, camera, heat))
 
@@ -153,7 +156,7 @@ class Roller:
         env.reset(scene=trial.scene)
         self._policy.reset()
         text = normalise(trial.text)
-        command = EncodedCommand(text, 1, self._encoder.encode(text))
+        command = EncodedCommand(text, 1, self._encoder.encode_all([text])[0])
         chunk = self._infer(env.render(), measured_state(env), command, stamp_ns=0).chunk
         return float(sum(chunk.column(channel)[0] for channel in REFUSAL_CHANNELS))
 
@@ -164,14 +167,36 @@ class Roller:
         return self._policy.infer(Observation(stamp_ns, fitted[None], state, command))
 
     def _hear(self, text: str, loop: ClosedLoop) -> EncodedCommand | None:
-        """Give a command as the command node does; None if it is a stop or no text."""
+        """
+        Give a command as the command node does; None if it is a stop or no text.
+
+        Of one with too many tokens the first are obeyed here, which that node would refuse.
+        """
         try:
             line = '' if is_stop(text) else normalise(text)
         except CommandError:
             line = ''
         if not line:
             return None
-        return EncodedCommand(line, loop.instruct(line), self._encoder.encode(line))
+        return EncodedCommand(line, loop.instruct(line), self._encoder.encode_all([line])[0])
+
+
+def text_encoder_of(policy_path: Path) -> TorchTextEncoder:
+    """
+    Return the text encoder that commands are read by.
+
+    Raises ConfigurationError if the policy was trained with another: what it can do by this one
+    would be told as if it were its own.
+    """
+    encoder = load_text_encoder()
+    check_text_encoder(policy_path, encoder.id, encoder.sha256)
+    return encoder
+
+
+def read_by(policy_path: Path) -> str:
+    """Return what a report keeps of the text encoder; raises as ``text_encoder_of``."""
+    encoder = text_encoder_of(policy_path)
+    return TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS).short
 
 
 def evaluate(

@@ -39,6 +39,8 @@ _PHRASINGS = {
     'both': ('test', 'test'),
 }
 KNOWN = ('train', COMMON)
+#: The row of ``refuse`` whose texts hold the robot by themselves: no policy is asked.
+UNASKED = 'empty'
 _SILENCE = ('', '   ', '...', '?', '\u200b', 'stop', 'Stop!', 'please wait')
 
 
@@ -191,7 +193,7 @@ def absent_zone(rng: np.random.Generator) -> Trial:
 
 
 _REFUSED: dict[str, Callable[[np.random.Generator], Trial]] = {
-    'empty': _silent,
+    UNASKED: _silent,
     'nonsense': _nonsense,
     'unrelated': _unrelated,
     'absent object': absent_object,

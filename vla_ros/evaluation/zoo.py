@@ -130,7 +130,10 @@ def _budget(config: TrainConfig, frames: int, command: str) -> str:
         f'Each policy saw {config.batch.frames} pictures with {config.batch.commands} commands '
         f'each in each of {config.trainer.steps} steps, out of the same {frames} demonstrated '
         f'frames, in the same order (seed {config.seed}), on one thread. Success is told in per '
-        f'cent with its 95 % interval (Wilson).\n\n    {command}\n'
+        'cent with its 95 % interval (Wilson), over episodes of these very weights, of one '
+        'training with one seed each: trained again, a policy may differ by more. `keypoint` '
+        'learns its words apart, from sentences alone, the others from the commands about the '
+        f'pictures.\n\n    {command}\n'
     )
 
 

@@ -21,7 +21,7 @@ from torch import nn, Tensor
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.models.contract import example_inputs, PolicyOutput
-from vla_ros.models.export import PARITY, script, write_atomically
+from vla_ros.models.export import largest_difference, PARITY, script, write_atomically
 from vla_ros.pipeline.backends import one_line
 from vla_ros.pipeline.backends.onnx_file import INPUTS, OUTPUTS
 from vla_ros.pipeline.manifest import BACKENDS, manifest_path, PolicyManifest, to_json
@@ -99,10 +99,7 @@ def difference(ours: PolicyOutput, theirs: PolicyOutput) -> float:
     """
     ours = ours._replace(task_logits=ours.task_logits.softmax(dim=-1))
     theirs = theirs._replace(task_logits=theirs.task_logits.softmax(dim=-1))
-    return max(
-        float((a - b).abs().max() / b.abs().max().clamp(min=1.0))
-        for a, b in zip(ours, theirs, strict=True)
-    )
+    return largest_difference(theirs, ours)
 
 
 def _compare(loaded: Any, module: nn.Module, manifest: PolicyManifest, batch: int) -> float:

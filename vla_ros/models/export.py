@@ -7,10 +7,11 @@ written so that a reader sees the old pair of files or the new one is refused by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 import hashlib
 import io
+import math
 import os
 from pathlib import Path
 import tempfile
@@ -123,15 +124,30 @@ def script(module: nn.Module, inputs: tuple[Tensor, ...], name: str | Path) -> b
             eager, got = module(*inputs), scripted(*inputs)
     except Exception as error:  # whatever the compiler or the model's own code raises
         raise ConfigurationError(f'{name}: the model cannot be exported: {error}') from error
-    pairs = [(eager, got)] if isinstance(eager, Tensor) else list(zip(eager, got, strict=True))
-    for wanted, value in pairs:
-        difference = float((wanted - value).abs().max() / wanted.abs().max().clamp(min=1.0))
-        if not difference <= PARITY:
-            raise ConfigurationError(
-                f'{name}: the exported model differs from the module by {difference:.1e}, '
-                f'allowed {PARITY:.0e}; does its forward depend on anything but its inputs?'
-            )
+    pair = ((eager,), (got,)) if isinstance(eager, Tensor) else (eager, got)
+    difference = largest_difference(*pair)
+    if not difference <= PARITY:
+        raise ConfigurationError(
+            f'{name}: the exported model differs from the module by {difference:.1e}, '
+            f'allowed {PARITY:.0e}; does its forward depend on anything but its inputs?'
+        )
     return buffer.getvalue()
+
+
+def largest_difference(wanted: Sequence[Tensor], got: Sequence[Tensor]) -> float:
+    """
+    Return the largest difference of any output, by its share of what is wanted if above 1.
+
+    It is infinite between outputs of different shapes, and NaN where one is not a number.
+    """
+    if [value.shape for value in wanted] != [value.shape for value in got]:
+        return math.inf
+    shares = [
+        (one - other).abs().max() / one.abs().max().clamp(min=1.0)
+        for one, other in zip(wanted, got, strict=True)
+    ]
+    # Unlike Python's, this maximum keeps what is not a number.
+    return float(torch.stack(shares).max())
 
 
 def write_atomically(path: Path, data: bytes) -> None:

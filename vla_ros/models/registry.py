@@ -11,6 +11,7 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.interfaces import CameraModel
 from vla_ros.limits import check_least
 from vla_ros.models.contract import PolicyModule
+from vla_ros.models.own import check_free, FIX
 from vla_ros.pipeline.strict_json import parse
 
 
@@ -42,20 +43,33 @@ Builder = Callable[..., PolicyModule]
 B = TypeVar('B', bound=Builder)
 
 _POLICIES: dict[str, tuple[Builder, type]] = {}
+_LOSSES: set[str] = set()
 
 
-def register_policy(name: str, config: type) -> Callable[[B], B]:
-    """Make a policy known by ``name``; it is built as ``build(spec, config(**options))``."""
+def register_policy(name: str, config: type, losses: tuple[str, ...] = ()) -> Callable[[B], B]:
+    """
+    Make a policy known by ``name``; it is built as ``build(spec, config(**options))``.
+
+    ``losses`` are those that its ``learn`` adds and that no policy of this package has. Raises
+    ConfigurationError if the name is that of something else.
+    """
 
     def add(build: B) -> B:
+        check_free('policy', name, _POLICIES.get(name, (None,))[0], build)
         _POLICIES[name] = (build, config)
+        _LOSSES.update(losses)
         return build
 
     return add
 
 
 def policy_names() -> tuple[str, ...]:
-    """Return every policy's name, in the order of the alphabet."""
+    """
+    Return every policy's name, in the order of the alphabet.
+
+    Raises ConfigurationError if one of another package cannot be loaded or has a name that is
+    taken.
+    """
     # Importing a policy registers it.
     import vla_ros.models.policies.decision_transformer
     import vla_ros.models.policies.embodied
@@ -66,14 +80,20 @@ def policy_names() -> tuple[str, ...]:
     import vla_ros.models.policies.rt2_tokens
     import vla_ros.models.policies.vit_transformer  # noqa: F401
 
-    register_fusions()
+    register_fusions()  # of other packages as well
     return tuple(sorted(_POLICIES))
+
+
+def own_losses() -> tuple[str, ...]:
+    """Return the losses of policies that this package has not, in the order of the alphabet."""
+    policy_names()
+    return tuple(sorted(_LOSSES))
 
 
 def policy_options(name: str) -> dict[str, Any]:
     """Return the options of a policy with their defaults; raises ConfigurationError."""
     if name not in policy_names():
-        raise ConfigurationError(f'no policy {name!r}; valid: {", ".join(policy_names())}')
+        raise ConfigurationError(f'no policy {name!r}; valid: {", ".join(policy_names())}; {FIX}')
     # A document has lists for tuples.
     return json.loads(json.dumps(asdict(_POLICIES[name][1]())))
 

@@ -37,10 +37,12 @@ from vla_ros.nodes.conversions import (
     to_ns,
 )
 from vla_ros.nodes.runner import run_threads
+from vla_ros.pipeline.reason import ENDINGS
 from vla_ros.pipeline.session import State
 
 ROBOT_RATE_HZ = 50.0
-#: A command that was not heard, for its listener was not up yet, is said again after so long.
+#: A command that was not heard, for its listener was not up yet, or whose task has ended, is said
+#: again, not sooner than so long after the last time.
 ASK_AGAIN_S = 2.0
 #: Frames after the first chunk that do not count.
 WARM_UP_FRAMES = 30
@@ -57,6 +59,7 @@ class BenchRobot(Node):
         self._picture, self._pose = picture_of_table(size)
         self._asked_s = self._ended_s = 0.0
         self._answered = 0
+        self._has_ended = False
         self._sent: list[int] = []
         self._begun = -1
         self._chunks: dict[int, int] = {}
@@ -84,7 +87,8 @@ class BenchRobot(Node):
         if self._begun >= 0 and len(self._sent) == self._begun + self._frames:
             self._end()
             return
-        if not self._chunks and time.monotonic() - self._asked_s > ASK_AGAIN_S:
+        is_idle = self._has_ended or not self._chunks
+        if is_idle and time.monotonic() - self._asked_s > ASK_AGAIN_S:
             self._asked_s = time.monotonic()
             self._command.publish(String(data=COMMAND))
         self._answered += bool(self._chunks)
@@ -109,6 +113,7 @@ class BenchRobot(Node):
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         values = {pair.key: pair.value for pair in message.values}
+        self._has_ended = values.get('reason') in ENDINGS  # its time is spent
         if self._begun >= 0 and values.get('state') == State.RUNNING.value:
             self._pose_ms = float(values['latency_p50_ms'])
 

@@ -7,7 +7,6 @@ Publishes: vla/image, vla/camera_info (headers of the raw frame), /diagnostics
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 import sys
 import time
@@ -24,7 +23,7 @@ from vla_ros import paths
 from vla_ros.nodes import wiring
 from vla_ros.nodes.codec import choose_decoder
 from vla_ros.nodes.conversions import image_to_message, resized_camera_message
-from vla_ros.nodes.diagnostics import ERROR, Health, OK, report_health, Stream, WARN
+from vla_ros.nodes.diagnostics import ERROR, Faults, Health, OK, report_health, Stream, WARN
 from vla_ros.nodes.in_process import Inbox
 from vla_ros.nodes.params import CameraParams, declare
 from vla_ros.nodes.rivals import Lookout
@@ -44,7 +43,7 @@ class CameraNode(Node):
         self.get_logger().info(f'decoding images with {name}')
         self._info: CameraInfo | None = None
         self._frames = Stream()
-        self._rejected: Counter[str] = Counter()
+        self._rejected = Faults()
         self._is_missing = False
         self._frame_bytes = self._checked_bytes = 0
         self._image = wiring.IMAGE.publisher(self)
@@ -159,8 +158,9 @@ class CameraNode(Node):
             return Health(ERROR, text, values)
         if was_missing:
             self.get_logger().info('frames arrive again')
-        level = WARN if self._rejected else OK
-        return Health(level, 'some frames were rejected' if self._rejected else 'ok', values)
+        if self._rejected.have_grown():
+            return Health(WARN, 'some frames were rejected', values)
+        return Health(OK, 'ok', values)
 
     def _missing_text(self) -> str:
         topic = self.resolve_topic_name(self._source.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import math
@@ -53,6 +53,19 @@ def report_health(node: Node, check: Callable[[], Health]) -> None:
 
 def _text(value: object) -> str:
     return f'{value:.4g}' if isinstance(value, float) else str(value)
+
+
+class Faults(Counter[str]):
+    """Counts unusable messages by what is wrong with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = 0
+
+    def have_grown(self) -> bool:
+        """Return whether there are more than at the last call: one of long ago is no warning."""
+        before, self._told = self._told, self.total()
+        return self._told > before
 
 
 class Stream:

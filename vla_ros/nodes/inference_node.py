@@ -1,10 +1,11 @@
 """
 The policy: newest frame, command and own pose to a chunk of actions. A managed node.
 
-Subscribes: vla/image, vla/command_embedding, robot_pose, gripper_state
+Subscribes: vla/image, vla/command_embedding, robot_pose, gripper_state, vla/status
 Publishes: vla/action_chunk, vla/attention, vla/saliency (all with the image's stamp), /diagnostics
 
-It infers only while there is a command, in one thread of its own, and always on the newest frame.
+It infers only while there is a command whose task has not ended, in one thread of its own, and
+always on the newest frame.
 With several ``robots`` it does all of this for each in its namespace; those that wait go through
 the policy together.
 """

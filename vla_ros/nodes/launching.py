@@ -8,12 +8,12 @@ import os
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from vla_ros.bringup import environment, GRAPHS, NodeSpec, Options, options_of
+from vla_ros.bringup import environment, exposure, GRAPHS, NodeSpec, Options, options_of
 from vla_ros.supervisor import EXIT_CONFIGURATION
 
 RESPAWN_DELAY_S = 2.0
@@ -41,7 +41,9 @@ def _start(context: LaunchContext, graph: str) -> list[LaunchDescriptionEntity]:
     names = options_of(graph)
     options = Options.parse({name: LaunchConfiguration(name).perform(context) for name in names})
     additions = environment(graph, os.environ)
-    return [_node(spec, additions) for spec in GRAPHS[graph](options)]
+    exposed = exposure(graph, os.environ)
+    told = [LogInfo(msg=exposed)] if exposed else []
+    return [*told, *(_node(spec, additions) for spec in GRAPHS[graph](options))]
 
 
 def _node(spec: NodeSpec, additions: Mapping[str, str]) -> Node:

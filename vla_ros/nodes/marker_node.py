@@ -10,7 +10,6 @@ Callbacks only keep the newest message; drawing happens at ``rate_hz`` and only 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 import os
 import sys
@@ -44,7 +43,7 @@ from vla_ros.nodes.conversions import (
     to_ns,
     to_stamp,
 )
-from vla_ros.nodes.diagnostics import Durations, Health, OK, report_health, WARN
+from vla_ros.nodes.diagnostics import Durations, Faults, Health, OK, report_health, WARN
 from vla_ros.nodes.params import declare, MarkerParams
 from vla_ros.nodes.runner import run
 from vla_ros.pipeline.attention import peak, relative
@@ -65,6 +64,11 @@ DEPTH_WITHIN_NS = 100_000_000
 #: The texts float above the gripper, or above the robot's base while nothing is sent.
 COMMAND_OFFSET_M, STATE_OFFSET_M = np.array([0.0, 0.0, 0.24]), np.array([0.0, 0.0, 0.16])
 NO_TARGET = Pose.of((0.0, 0.0, 0.5))
+
+DISTORTED = (
+    'camera_info tells of a lens that distorts, with which attention in 3D does not reckon: it is '
+    'off towards the edges of the picture, unless the frames are rectified'
+)
 
 #: Of the process: who looks on waits for the nodes that move the robot.
 NICENESS = 5
@@ -89,7 +93,7 @@ class MarkerNode(Node):
         self._look: Look | None = None
         self._looked_s = 0.0
         self._has_news = False
-        self._drawing, self._faults = Durations(), Counter[str]()
+        self._drawing, self._faults = Durations(), Faults()
         self._wire()
 
     def _wire(self) -> None:
@@ -123,6 +127,8 @@ class MarkerNode(Node):
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera_info = message
+        if any(message.d):
+            self.get_logger().warning(DISTORTED, throttle_duration_sec=60.0)
 
     def _on_camera_pose(self, message: PoseStamped) -> None:
         pose, frame = pose_from_message(message), message.header.frame_id
@@ -294,7 +300,7 @@ class MarkerNode(Node):
             values['entropy'] = self._look.spread
         if self._base_from_camera is None:
             return Health(WARN, f'no {wiring.CAMERA_POSE.name}: attention has no place', values)
-        return Health(WARN if self._faults else OK, 'drawing', values)
+        return Health(WARN if self._faults.have_grown() else OK, 'drawing', values)
 
 
 def camera_pose_of(params: MarkerParams) -> Pose | None:

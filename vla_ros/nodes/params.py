@@ -19,6 +19,7 @@ from rclpy.node import Node
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.chunk import BLEND_MODES, INTERPOLATIONS, Playback
+from vla_ros.pipeline.command import MAX_BYTES
 from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.session import Rules
 from vla_ros.pipeline.words import ALL
@@ -62,7 +63,7 @@ class CameraParams:
 @dataclass(frozen=True)
 class CommandParams:
     max_bytes: int = param(
-        512, 'longer commands (UTF-8, normalised) are rejected', ge=16, le=65536
+        MAX_BYTES, 'longer commands (UTF-8, normalised) are rejected', ge=16, le=MAX_BYTES
     )
     policy_path: str = param(
         '',
@@ -102,7 +103,7 @@ class InferenceParams:
     )
     inference_timeout_s: float = param(
         10.0,
-        'a policy that has not returned for so long hangs: the node ends, to be started anew',
+        'a policy that has not returned for so long hangs: its process ends, to be started anew',
         ge=0.5,
         le=600.0,
     )
@@ -153,14 +154,14 @@ class PoseParams:
     )
     pose_timeout_s: float = param(
         Limits.pose_timeout_s,
-        'measured pose older than this: hold',
+        'no measured pose for so long, or only one that repeats its stamp: hold',
         ge=0.02,
         le=5.0,
         lowerable=True,
     )
     max_tracking_error_m: float = param(
         Limits.max_tracking_error_m,
-        'robot farther than this from where it was sent: hold, then start from where it is',
+        'a task whose robot is farther than this from where it was sent ends in a hold',
         ge=0.005,
         le=1.0,
         lowerable=True,

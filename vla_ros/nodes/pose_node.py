@@ -36,6 +36,7 @@ from vla_ros.nodes.conversions import (
     command_from_message,
     pose_from_message,
     pose_to_message,
+    to_ns,
 )
 from vla_ros.nodes.diagnostics import report_health
 from vla_ros.nodes.estop_latch import EstopLatch, latch_path
@@ -58,6 +59,13 @@ AHEAD = (
     'it is stamped {:.2f} s after now: synchronise the clocks of the machines, or if the clock '
     'was set back, give the command again'
 )
+BEHIND = (
+    'it is stamped {:.2f} s before now, no later than the last command, stop or start of this '
+    'node: give it again, and synchronise the clocks of the machines'
+)
+DISABLED = 'disabled until this node ends; ~/estop outlasts it'
+LATCH_LOST = 'the e-stop would not survive a restart of this node: {}'
+LATCH_STAYS = 'the e-stop will be latched again after a restart of this node: {}'
 LOWERABLE = tuple(f.name for f in fields(PoseParams) if f.metadata.get('lowerable'))
 
 P = TypeVar('P')
@@ -71,6 +79,8 @@ class PoseNode(Node, KeepsTime):
         self._controller = Controller(self._limits, _part(Rules, params), _part(Playback, params))
         self._lookout = Lookout(self, WATCHED, SAID)
         self._has_clock = False
+        #: The stamp of the last measured pose, and when it came, both on the ROS clock (ns).
+        self._seen = 0, 0
         self._report = PoseReport(self._controller)
         clock = self.resolve_topic_name(wiring.CLOCK.name)
         self._report.problem = (
@@ -117,9 +127,12 @@ class PoseNode(Node, KeepsTime):
         now_s = time.monotonic()
         if self._lookout.is_contested(wiring.ROBOT_POSE, now_s):
             return  # of two places the robot is at one, and nobody knows which
+        seen = to_ns(message.header.stamp), self._now_ns()
+        if seen[0] and seen[0] == self._seen[0] and seen[1] != self._seen[1]:
+            return  # measured once and sent again, though the clock went on: it grows old
+        self._seen = seen
         pose = pose_from_message(message)
-        measured = Measured(pose, message.header.frame_id, now_s)
-        self._controller.measured = measured
+        self._controller.measured = Measured(pose, message.header.frame_id, now_s)
 
     def _on_text(self, message: String) -> None:
         """Stop at once, whatever the command node is doing; commands come by their embedding."""
@@ -152,6 +165,16 @@ class PoseNode(Node, KeepsTime):
             self._controller.stop(now_ns)
         elif self._controller.start(command.text, command.stamp_ns, now_ns):
             self._report.start()
+        else:
+            self._refuse_old(command.stamp_ns, now_ns)
+
+    def _refuse_old(self, stamp_ns: int, now_ns: int) -> None:
+        if stamp_ns and stamp_ns == self._controller.command_stamp_ns:
+            return  # delivered again
+        if self._controller.state is State.ESTOPPED:
+            self._refuse_command('while_estopped', 'the e-stop is latched: reset it first')
+        else:
+            self._refuse_command('too_old', BEHIND.format((now_ns - stamp_ns) * 1e-9))
 
     def _sees_clock(self, now_ns: int) -> bool:
         """Return whether there is a time yet: /clock may begin later than this node."""
@@ -209,14 +232,16 @@ class PoseNode(Node, KeepsTime):
             self.get_logger().error(f'{rival}: the robot is held while both are there')
         self._controller.rival = rival
 
-    def _remember(self) -> None:
-        """Keep the e-stop's latch beyond the end of this process."""
+    def _remember(self) -> str:
+        """Keep the e-stop's latch beyond the end of this process; return '', or why it is not."""
+        is_latched = self._controller.state is State.ESTOPPED
         try:
-            self._latch.set(self._controller.state is State.ESTOPPED)
+            self._latch.set(is_latched)
         except OSError as error:
-            self.get_logger().error(
-                f'the e-stop would not survive a restart of this node: {error}'
-            )
+            fault = (LATCH_LOST if is_latched else LATCH_STAYS).format(error)
+            self.get_logger().error(fault)
+            return fault
+        return ''
 
     def _on_button(self, message: Bool) -> None:
         self._controller.press(message.data, self._now())
@@ -237,8 +262,9 @@ class PoseNode(Node, KeepsTime):
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         refusal = self._controller.reset(self._now())
-        self._remember()
-        response.success, response.message = not refusal, refusal or 'released; give a command'
+        fault = self._remember()
+        released = f'released, but {fault}' if fault else 'released; give a command'
+        response.success, response.message = not refusal, refusal or released
         return response
 
     def _on_cancel(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -250,7 +276,7 @@ class PoseNode(Node, KeepsTime):
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._controller.enable(request.data, time.monotonic())
         self._tick()
-        response.success, response.message = True, 'enabled' if request.data else 'disabled'
+        response.success, response.message = True, 'enabled' if request.data else DISABLED
         return response
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from sensor_msgs.msg import Image
@@ -36,6 +37,7 @@ from vla_ros.pipeline.command import printable
 from vla_ros.pipeline.image import decode_rgb, RawImage
 from vla_ros.pipeline.manifest import PolicyManifest
 from vla_ros.pipeline.proprioception import Proprioception
+from vla_ros.pipeline.reason import ENDINGS
 
 #: What each of ``REFUSALS`` means.
 _DOUBTS = (
@@ -90,6 +92,7 @@ class RobotPort:
                 (wiring.COMMAND_EMBEDDING, self._on_command),
                 (wiring.ROBOT_POSE, self._on_pose),
                 (wiring.GRIPPER_STATE, self._on_gripper),
+                (wiring.STATUS, self._on_status),
                 (wiring.IMAGE, self._on_image),
             )
         ]
@@ -112,6 +115,8 @@ class RobotPort:
         self.command: EncodedCommand | None = None
         self._robot = Proprioception(self._params.state_timeout_s)
         self._episode_ns = self._doubted_ns = self._understood_ns = 0
+        #: The last command whose task has ended, as the pose node writes its stamp.
+        self._ended = ''
 
     def _on_command(self, message: Image) -> None:
         try:
@@ -128,10 +133,19 @@ class RobotPort:
     def _on_gripper(self, message: Float32) -> None:
         self._robot.set_gripper(message.data, time.monotonic())
 
+    def _on_status(self, message: DiagnosticStatus) -> None:
+        told = {pair.key: pair.value for pair in message.values}
+        if told.get('reason') in ENDINGS:
+            self._ended = told.get('command_stamp_ns', '')
+
     def _on_image(self, message: Image) -> None:
         self._count_frame()
         if self.command is None or self.command.is_empty:
             self.problem = ''
+            return
+        if str(self.command.stamp_ns) == self._ended:  # nobody would play the chunk
+            if self._doubted_ns != self.command.stamp_ns:  # else it tells why
+                self.problem = ''
             return
         try:
             job = self._job(message, self.command)

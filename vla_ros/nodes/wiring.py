@@ -276,7 +276,7 @@ STATUS = Topic(
     DiagnosticStatus,
     LATCHED,
     'pose',
-    'user, marker',
+    'user, inference, marker',
     'task state, reason, command, progress',
 )
 ESTOP_BUTTON = Topic(
@@ -318,7 +318,12 @@ TOPICS: tuple[Topic, ...] = tuple(v for v in list(globals().values()) if isinsta
 ESTOP = ServiceName('~/estop', Trigger, 'pose', 'hold and latch, beyond a restart, until reset')
 RESET = ServiceName('~/reset', Trigger, 'pose', 'release the e-stop latch, unless its cause lasts')
 CANCEL = ServiceName('~/cancel', Trigger, 'pose', 'end the task and hold')
-ENABLE = ServiceName('~/enable', SetBool, 'pose', 'allow motion, from slow to fast, or forbid it')
+ENABLE = ServiceName(
+    '~/enable',
+    SetBool,
+    'pose',
+    'allow motion, from slow to fast, or forbid it until allowed or this node ends',
+)
 SIM_RESET = ServiceName('~/reset', Trigger, 'sim', 'a new seeded scene, arm at its start pose')
 
 SERVICES: tuple[ServiceName, ...] = tuple(

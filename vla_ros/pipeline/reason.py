@@ -21,9 +21,9 @@ class Reason(str, Enum):
     NO_POSE = 'no_measured_pose', 'nothing came on robot_pose yet'
     POSE_MALFORMED = 'measured_pose_malformed', 'robot_pose is not finite or no rotation'
     POSE_FRAME = 'measured_pose_in_wrong_frame', 'robot_pose is not in base_frame'
-    POSE_LATE = 'measured_pose_late', 'robot_pose is older than pose_timeout_s'
+    POSE_LATE = 'measured_pose_late', 'nothing new came on robot_pose for pose_timeout_s'
     POSE_OUTSIDE = 'robot_outside_workspace', 'the robot stands outside the workspace'
-    NOT_FOLLOWING = 'robot_does_not_follow', 'the robot is not near where it was sent'
+    NOT_FOLLOWING = 'robot_does_not_follow', 'the robot is not where it was sent; the task ends'
     # The candidate, in the order of the checks.
     NO_ACTION = 'no_action', 'no chunk for this command yet'
     CHUNK_ENDED = 'chunk_ended', 'the newest chunk has been played to its end'
@@ -53,6 +53,9 @@ class Reason(str, Enum):
     ESTOP = 'estop', 'the e-stop is latched until it is reset'
 
 
+#: With these the gate ends a task: it has had its share, or pushes against something.
+GATE_ENDINGS = (Reason.NOT_FOLLOWING, Reason.PATH_SPENT, Reason.TIME_SPENT)
+
 #: With these a task has ended: only a new command moves the robot again.
 ENDINGS = (
     Reason.NO_COMMAND,
@@ -63,6 +66,5 @@ ENDINGS = (
     Reason.COMMAND_NOT_UNDERSTOOD,
     Reason.OBJECT_UNCLEAR,
     Reason.OBJECT_NOT_SEEN,
-    Reason.PATH_SPENT,
-    Reason.TIME_SPENT,
+    *GATE_ENDINGS,
 )

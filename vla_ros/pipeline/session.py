@@ -13,7 +13,7 @@ from enum import Enum
 
 from vla_ros.interfaces import REFUSAL_THRESHOLD
 from vla_ros.pipeline.gate import FUTURE_TOLERANCE_S
-from vla_ros.pipeline.reason import Reason
+from vla_ros.pipeline.reason import GATE_ENDINGS, Reason
 
 
 class State(str, Enum):
@@ -179,9 +179,9 @@ class Session:
         return self._understood
 
     def gated(self, reason: Reason, now_ns: int) -> None:
-        """Note what the gate made of the last tick; a spent budget ends the task."""
+        """Note what the gate made of the last tick; some of its reasons end the task."""
         self._gate = reason
-        if self._has_task and reason in (Reason.PATH_SPENT, Reason.TIME_SPENT):
+        if self._has_task and reason in GATE_ENDINGS:
             self._end(reason, now_ns)
 
     def _end(self, reason: Reason, now_ns: int) -> None:

@@ -23,11 +23,12 @@ from vla_ros import paths
 from vla_ros.errors import ConfigurationError
 from vla_ros.models.text import minilm
 from vla_ros.pipeline.backends import load_module
+from vla_ros.pipeline.command import CommandError
 from vla_ros.pipeline.lexicon import Lexicon, read_lexicon_file
 from vla_ros.pipeline.manifest import read_text_encoder_manifest, TextEncoderManifest
 from vla_ros.pipeline.policy import WARM_UP_CALLS
 
-#: Tokens of a command, the first and last special ones included; more are cut off.
+#: Tokens of a command, the first and last special ones included.
 MAX_TOKENS = 32
 _BATCH = 64
 
@@ -54,7 +55,12 @@ class TorchTextEncoder:
         self._tokenizer.enable_truncation(MAX_TOKENS)
 
     def encode(self, text: str) -> NDArray[np.float32]:
-        """Return (n, width), the features of at most MAX_TOKENS tokens."""
+        """Return (n, width), the features of its tokens; raises CommandError if too many."""
+        read = self._tokenizer.encode(self._lexicon.plain(text))
+        cut_off = sum(rest.special_tokens_mask.count(0) for rest in read.overflowing)
+        if cut_off:  # the robot would obey the first part alone
+            size = len(read.ids) + cut_off
+            raise CommandError('too_long', f'command has {size} tokens; {MAX_TOKENS} fit')
         return self.encode_all([text])[0]
 
     def pieces(self, text: str) -> tuple[str, ...]:
@@ -65,7 +71,8 @@ class TorchTextEncoder:
         """
         Return what ``encode`` does for each text; many at once take less time.
 
-        Unless words are to be looked up, rare ones are encoded as they are.
+        Of one that is too long the first MAX_TOKENS tokens are encoded. Unless words are to be
+        looked up, rare ones are encoded as they are.
         """
         said = [self._lexicon.plain(text) for text in texts] if look_up else texts
         ids = [self._tokenizer.encode(text).ids for text in said]
@@ -121,7 +128,7 @@ def _load(path: Path, num_threads: int) -> TorchTextEncoder:
     encoder = TorchTextEncoder(manifest, module, tokenizer, lexicon)
     # The last as long as any command: one longer than all before takes new memory.
     for text in (*['warm up'] * WARM_UP_CALLS, 'warm up ' * MAX_TOKENS):
-        encoder.encode(text)
+        encoder.encode_all([text])
     return encoder
 
 

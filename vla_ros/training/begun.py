@@ -18,6 +18,12 @@ def config_path(folder: Path) -> Path:
     return folder / 'config.yaml'
 
 
+def config_of(path: Path, config: Path | None = None) -> Path | None:
+    """Return ``config``, else the one beside the policy at ``path``, None if there is none."""
+    beside = config_path(path.parent)
+    return config or (beside if beside.is_file() else None)
+
+
 def begin(config: TrainConfig, folder: Path, option: str) -> None:
     """Make the folder of a run, with its configuration; raises as ``check_begun``."""
     check_begun(config, folder, option)

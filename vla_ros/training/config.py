@@ -13,6 +13,7 @@ import yaml
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
 from vla_ros.limits import check_least
+from vla_ros.models.registry import own_losses
 from vla_ros.pipeline.strict_json import parse
 from vla_ros.training.batches import BatchConfig
 from vla_ros.training.demonstrations import DemonstrationConfig
@@ -48,13 +49,15 @@ class TrainConfig:
     episodes: int
     demonstrations: DemonstrationConfig
     corrections: CorrectionConfig
+    validation_episodes: int
     sentences: int
     batch: BatchConfig
     trainer: TrainerConfig
     loss_weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        check_least(self, seed=0, episodes=1, sentences=1)
+        # A threshold that is set by fewer scenes says more of them than of the policy.
+        check_least(self, seed=0, episodes=1, validation_episodes=5, sentences=1)
         if self.batch.commands > self.demonstrations.labels_per_frame:
             raise ValueError(
                 f'batch.commands is {self.batch.commands}; valid: up to '
@@ -77,15 +80,18 @@ def load_config(path: Path | None = None) -> TrainConfig:
     """
     default_path = paths.share_dir() / 'config' / 'train' / 'default.yaml'
     document = _read(default_path)
+    weights = dict(document['loss_weights'])
     if path is not None:
         changes = _read(path)
         if changes.get('policy', document['policy']) != document['policy']:
             document['options'] = {}
         _update(document, changes)
     try:
-        return parse(TrainConfig, document)
+        config = parse(TrainConfig, document)
+        _check_losses(config, weights)
     except ValueError as error:
         raise ConfigurationError(f'{path or default_path}: {error}') from error
+    return config
 
 
 def changed(config: TrainConfig, changes: dict[str, Any], option: str) -> TrainConfig:
@@ -124,6 +130,15 @@ def merged(default_path: Path, path: Path | None = None) -> dict[str, Any]:
     if path is not None:
         _update(document, _read(path))
     return document
+
+
+def _check_losses(config: TrainConfig, known: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for the weight of a loss that no policy has."""
+    unknown = [name for name in config.loss_weights if name not in known]
+    if unknown and (unknown := [name for name in unknown if name not in own_losses()]):
+        raise ConfigurationError(
+            f'loss_weights has no {unknown[0]}; valid: {", ".join((*known, *own_losses()))}'
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

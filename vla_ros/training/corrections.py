@@ -44,7 +44,7 @@ class PolicyActor:
         if self._task != task:
             self._task = task
             text = sentence(task, self._rng)
-            self._command = EncodedCommand(text, 0, self._encoder.encode(text))
+            self._command = EncodedCommand(text, 0, self._encoder.encode_all([text])[0])
         if self._relieved:
             return self._expert.chunk(env, task, stamp_ns)
         observation = Observation(

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.models.contract import example_inputs
+from vla_ros.models.export import largest_difference, PARITY
 from vla_ros.models.registry import build_policy
 from vla_ros.pipeline.manifest import PolicyManifest
 from vla_ros.pipeline.policy import load_policy
-from vla_ros.training.begun import config_path
+from vla_ros.training.begun import config_of
 from vla_ros.training.config import load_config
 from vla_ros.training.run import policy_spec
+
+#: Noise is refused now and then, and what is refused does not move.
+_ROWS = 8
 
 
 def rebuild(path: Path, config: Path | None = None) -> tuple[PolicyManifest, nn.Module]:
@@ -21,7 +27,7 @@ def rebuild(path: Path, config: Path | None = None) -> tuple[PolicyManifest, nn.
 
     ``config`` is that of its training; if None, the one beside the policy, else the default.
     Raises ConfigurationError if the file is no such policy, or the configuration builds another
-    network.
+    network, by its weights or by what it computes of them.
     """
     policy = load_policy(path)
     if policy.manifest.backend != 'torchscript':
@@ -39,14 +45,21 @@ def rebuild(path: Path, config: Path | None = None) -> tuple[PolicyManifest, nn.
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
-        raise ConfigurationError(
-            f'{path}: its weights are not of the network of {chosen or "the default training"}; '
-            'give the configuration of its training with --config'
-        ) from error
+        raise ConfigurationError(_another(path, chosen, 'its weights are not')) from error
+    inputs = example_inputs(policy.manifest, batch=_ROWS)
+    # From outside of the workspace every move ends at its edge, however fast it is.
+    inputs[-1][:, :3] = torch.tensor([spec.workspace_min, spec.workspace_max]).mean(dim=0)
+    with torch.no_grad():
+        difference = largest_difference(policy.module(*inputs), module(*inputs))
+    if not difference <= PARITY:
+        said = f'what it computes, {difference:.1e} away, is not'
+        raise ConfigurationError(_another(path, chosen, said))
     return policy.manifest, module
 
 
-def config_of(path: Path, config: Path | None = None) -> Path | None:
-    """Return ``config``, else the one beside the policy at ``path``, None if there is none."""
-    beside = config_path(path.parent)
-    return config or (beside if beside.is_file() else None)
+def _another(path: Path, config: Path | None, said: str) -> str:
+    return (
+        f'{path}: {said} of the network of {config or "the default training"}; '
+        'give the configuration of its training with --config. Only policies of "vla-ros train" '
+        'can be converted or taught: of others, such as one written by hand, there is no network'
+    )

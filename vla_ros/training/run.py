@@ -137,7 +137,7 @@ def _unseen(config: TrainConfig, folder: Path, workers: int) -> Batches:
     shards = collect(
         folder / 'validation',
         config.demonstrations,
-        config.corrections.episodes // 10 or 1,
+        config.validation_episodes,
         config.seed + _VALIDATION_SEED,
         workers,
     )

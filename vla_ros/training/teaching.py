@@ -20,11 +20,11 @@ from vla_ros.models.text.reader import Reader
 from vla_ros.pipeline.manifest import PolicyManifest, TextEncoderPin
 from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.training import parallel
-from vla_ros.training.begun import begin, check_begun
+from vla_ros.training.begun import begin, check_begun, config_of
 from vla_ros.training.config import load_config, TrainConfig
 from vla_ros.training.losses import reading_losses
 from vla_ros.training.own_words import NO_WORDS, Words
-from vla_ros.training.rebuild import config_of, rebuild
+from vla_ros.training.rebuild import rebuild
 from vla_ros.training.recipes.reading import read_noisily
 from vla_ros.training.run import policy_spec, revision
 from vla_ros.training.sentences import bank_path, kept_banks, sentence_bank, SentenceBatch

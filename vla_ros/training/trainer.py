@@ -43,7 +43,11 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         check_least(self, steps=1, warmup_steps=0, log_every=1, save_every=1)
-        check_least(self, learning_rate=0, weight_decay=0, average_decay=0, max_gradient_norm=0)
+        check_least(self, learning_rate=0, weight_decay=0, average_decay=0)
+        if not self.max_gradient_norm > 0:
+            raise ConfigurationError(
+                f'max_gradient_norm is {self.max_gradient_norm}; valid: above 0'
+            )
 
 
 class Trainer:
@@ -65,6 +69,7 @@ class Trainer:
         self.model = model
         self.average = deepcopy(model).requires_grad_(False).eval()
         self.step = 0
+        self._kept_step: int | None = None
         self._objective = objective
         self._weights = weights
         self._config = config
@@ -96,7 +101,7 @@ class Trainer:
                 f'{self.checkpoint_path} is of another network: remove {self._folder}, '
                 'or choose another folder'
             ) from error
-        self.step = saved['step']
+        self.step = self._kept_step = saved['step']
         return True
 
     def save(self) -> None:
@@ -117,7 +122,9 @@ class Trainer:
         """
         Train on ``batch_at(step)`` up to a step, logging to ``log.jsonl``.
 
-        A line holds the means since the one before; the last step always ends one.
+        A line holds the means since the one before; the last step always ends one. Raises
+        ConfigurationError, and leaves weights and checkpoint as they are, if a loss has no weight
+        or is not finite.
         """
         config = self._config
         sums: dict[str, float] = {}
@@ -140,8 +147,10 @@ class Trainer:
                     self._log(means, time.monotonic() - started_s)
                     bar.set_postfix({name: f'{value:.3f}' for name, value in means.items()})
                     sums, summed = {}, 0
-                if (ends or self.step % config.save_every == 0) and self._keeps_records:
-                    self.save()
+                if ends or self.step % config.save_every == 0:
+                    if self._keeps_records:
+                        self.save()
+                    self._kept_step = self.step
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step."""
@@ -157,13 +166,26 @@ class Trainer:
         if missing := losses.keys() - self._weights.keys():
             raise ConfigurationError(f'loss_weights has none for {", ".join(sorted(missing))}')
         total = torch.stack([self._weights[name] * loss for name, loss in losses.items()]).sum()
+        if not total.isfinite():
+            values = {name: loss.item() for name, loss in losses.items()}
+            wrong = [f'{name} is {v}' for name, v in values.items() if not math.isfinite(v)]
+            raise self._diverged(', '.join(wrong) or f'their sum is {total.item()}')
         self._optimiser.zero_grad()
         total.backward()
         average_gradients(self.model)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self._config.max_gradient_norm)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._config.max_gradient_norm)
+        if not norm.isfinite():
+            raise self._diverged(f'the norm of the gradients is {norm.item()}')
         self._optimiser.step()
         self._follow()
         return {name: loss.item() for name, loss in losses.items()}
+
+    def _diverged(self, said: str) -> ConfigurationError:
+        kept = 'none is' if self._kept_step is None else f'that of step {self._kept_step} is'
+        return ConfigurationError(
+            f'loss at step {self.step}: {said}. Of checkpoints {kept} kept in {self._folder}; '
+            'train in another folder with a lower trainer.learning_rate, or see what the data hold'
+        )
 
     @torch.no_grad()
     def _follow(self) -> None:

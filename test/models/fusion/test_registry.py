@@ -28,6 +28,13 @@ def test_options_reach_the_fusion():
 
 
 @pytest.mark.parametrize('name', sorted(NAMES))
+@pytest.mark.parametrize('layers', ['2', 2.0, True, [2]])
+def test_an_option_of_another_type_is_told(name, layers):
+    with pytest.raises(ConfigurationError, match=rf'^fusion {name}: layers: got .*, expected a n'):
+        build_fusion(name, 8, {'layers': layers})
+
+
+@pytest.mark.parametrize('name', sorted(NAMES))
 def test_no_fusion_goes_without_layers(name):
     with pytest.raises(ValueError, match='0 layers'):
         build_fusion(name, 8, {'layers': 0})

@@ -94,7 +94,25 @@ def test_the_chunk_goes_straight_to_the_answer(policy):
         torch.cosine_similarity(way, wanted), torch.ones(3), atol=1e-5, rtol=0.0
     )
     assert torch.equal(output.actions[:, 0, 7], inner[:, 4])
-    assert torch.equal(output.termination[:, 0], inner[:, 5])
+
+
+def test_the_chance_of_being_done_is_the_mean_over_its_bins(policy):
+    guesses = guessed(policy, decoded(policy))[:, -1].masked_fill(~policy.allowed[-1], -torch.inf)
+    chances = guesses.softmax(dim=-1)[:, policy.first[-1] :]
+    wanted = (chances * (torch.arange(BINS) + 0.5) / BINS).sum(dim=1)
+    termination = policy(*inputs()).termination
+    torch.testing.assert_close(termination, wanted[:, None].expand(-1, 4), atol=1e-5, rtol=0.0)
+    assert 0.1 < float(termination.detach().mean()) < 0.9
+
+
+def test_it_is_surer_by_the_bins_beside_the_likeliest_as_well(policy):
+    start = int(policy.first[-1])
+    with torch.no_grad():
+        policy.to_logits.weight[start:] = 0.0
+        policy.to_logits.bias[start:] = 0.0
+        policy.to_logits.bias[start] = 1.0  # not done is the likeliest of 16 bins, and unlikely
+    termination = policy(*inputs()).termination
+    assert (termination > 0.3).all()
 
 
 def test_of_a_command_too_long_for_the_context_the_end_is_cut():

@@ -1,10 +1,12 @@
 """
-A sequence of what is seen, how much is still to be gained, and what to do to gain it.
+A sequence of what is seen, how many rows the move still takes, and the move itself.
 
 The Decision Transformer (Chen et al. 2021) acts as was done where so much return was to come; it
 is told the return. As in its successor for many games (Lee et al. 2022), this one guesses it
 first: what is seen comes first, then the return-to-go, and the rows of the chunk after it. Every
-row until the hand rests costs one, so the return-to-go is the negative of a number of rows.
+row until the hand rests costs one, so the return-to-go is the negative of a number of rows, at
+most those of a chunk: it tells how far a straight move is, nothing of how good one is. At work the
+likeliest number is taken, and only training, which gives the right one, can ask for another.
 
 Its history is one step long: the contract has no memory, and the nodes give one observation at
 a time.

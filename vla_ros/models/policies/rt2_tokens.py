@@ -5,7 +5,8 @@ Cells of the image, words and the robot's state come first and see each other. A
 each of its tokens guessed from all before it: the task, as RT-2 names its plan before it acts,
 then where to go next (x, y, z), the yaw, the gripper, and whether the task is done. It is decoded
 greedily, and at every place only the tokens that belong there count. The chunk is the straight
-move to where the answer says.
+move to where the answer says. Of being done the chance is asked for, not the likeliest bin: what
+is returned is the mean over all of them.
 """
 
 from dataclasses import dataclass
@@ -104,7 +105,10 @@ class Rt2TokensPolicy(SensingPolicy):
             answer.append(last)
             looks.append(weights[:, :, :, : prefix.mask.shape[1]])
         numbers = self.bins.decode(torch.stack(answer[1:], dim=1) - self.first[1:])  # (b, 6)
-        position, yaw, gripper, done = numbers.split([3, 1, 1, 1], dim=-1)
+        position, yaw, gripper, _ = numbers.split([3, 1, 1, 1], dim=-1)
+        of_done = self.bins.centres()[-1]
+        chances = logits[-1][:, -of_done.shape[0] :].softmax(dim=-1)  # its bins end the vocabulary
+        done = (chances * of_done).sum(dim=-1, keepdim=True)
         actions = self.move(state, position, yaw[:, 0], gripper[:, 0])
         return PolicyOutput(
             actions,

@@ -38,6 +38,11 @@ class ActionBins(nn.Module):
     @torch.jit.export
     def decode(self, bins: Tensor) -> Tensor:
         """Return the centres (..., c) of bins (..., c) int64."""
-        centres = (self.edges[:, 1:] + self.edges[:, :-1]) / 2.0  # (c, n)
+        centres = self.centres()
         channel = torch.arange(centres.shape[0], device=bins.device)
         return centres[channel, bins]
+
+    @torch.jit.export
+    def centres(self) -> Tensor:
+        """Return the centres (c, n) of all bins."""
+        return (self.edges[:, 1:] + self.edges[:, :-1]) / 2.0

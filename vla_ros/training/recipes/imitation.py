@@ -64,7 +64,7 @@ class ImitationRecipe:
         self._mixed = bfloat16_is_faster(self._device)
         self._move = StraightMove(
             spec.horizon, spec.dt_s, spec.speed_m_s, spec.angular_speed_rad_s
-        )
+        ).to(self._device)
         traits = policy.traits()
         stride = spec.camera.width // traits.grid[1]
         self._cells = torch.from_numpy(cell_pixels(spec.camera, stride)).float().to(self._device)
