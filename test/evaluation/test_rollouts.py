@@ -13,6 +13,7 @@ from vla_ros.interfaces import (
     TERMINATION_CHANNEL,
 )
 from vla_ros.models.layers.straight_move import StraightMove
+from vla_ros.pipeline.command import CommandError
 from vla_ros.sim.expert import waypoint
 from vla_ros.sim.tasks import Task
 
@@ -21,8 +22,13 @@ GRID = (24, 24)
 
 
 class Encoder:
-    def encode_all(self, texts):
-        return [np.ones((2, 3), np.float32) for _ in texts]
+    def __init__(self, fits=True):
+        self.fits = fits
+
+    def encode(self, text):
+        if not self.fits:
+            raise CommandError('too_long', 'too many tokens')
+        return np.ones((2, 3), np.float32)
 
 
 class Cheat:
@@ -101,6 +107,17 @@ def test_where_it_looks_is_counted_until_it_touches():
     episode, cheat = run(Spec('known', 'pick', 3))
     assert episode.success
     assert 5 < episode.on_object == episode.frames < len(cheat.seen)
+
+
+def test_a_command_that_the_command_node_refuses_is_not_obeyed():
+    spec = Spec('known', 'point', 3)
+    _, cheat = cheating(spec)
+    roller = Roller(cheat, Encoder(fits=False), (24, 24))
+    cheat.env = roller.env
+    episode = roller.run(spec)
+    assert not episode.success
+    assert cheat.seen == []
+    assert roller.refusal(build(spec)) == 1.0
 
 
 def test_motion_stays_within_the_limits():

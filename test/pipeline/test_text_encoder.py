@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from tiny_policy import write_policy
 import torch
 
 from vla_ros import paths
@@ -13,7 +14,13 @@ from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline import text_encoder
 from vla_ros.pipeline.command import CommandError
 from vla_ros.pipeline.lexicon import NO_LEXICON
-from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS, TorchTextEncoder
+from vla_ros.pipeline.manifest import TextEncoderPin
+from vla_ros.pipeline.text_encoder import (
+    load_text_encoder,
+    MAX_TOKENS,
+    text_encoder_of,
+    TorchTextEncoder,
+)
 
 REFERENCE = np.load(Path(__file__).parents[1] / 'models' / 'minilm_reference.npz')
 SENTENCES = REFERENCE['sentences'].tolist()
@@ -81,6 +88,22 @@ def test_a_command_that_would_be_cut_is_refused(encoder):
     for words in (MAX_TOKENS - 1, 100):
         with pytest.raises(CommandError, match=f'has {words + 2} tokens; {MAX_TOKENS} fit'):
             encoder.encode('block ' * words)
+
+
+def test_a_policy_is_given_as_many_tokens_as_it_takes(made, encoder, tmp_path):
+    pin = TextEncoderPin(encoder.id, encoder.sha256, encoder.width, max_tokens=6)
+    path = write_policy(tmp_path / 'few.pt', text_encoder=pin)
+    own = text_encoder_of(path, str(made))
+    assert len(own.encode('pick up the block')) == 6
+    with pytest.raises(CommandError, match='has 7 tokens; 6 fit'):
+        own.encode('pick up the red block')
+
+
+def test_a_policy_for_another_encoder_is_refused(made, encoder, tmp_path):
+    pin = TextEncoderPin(encoder.id, '0' * 64, encoder.width, MAX_TOKENS)
+    path = write_policy(tmp_path / 'other.pt', text_encoder=pin)
+    with pytest.raises(ConfigurationError, match='train it again'):
+        text_encoder_of(path, str(made))
 
 
 def test_of_many_texts_a_long_one_is_cut(encoder):

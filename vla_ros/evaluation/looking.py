@@ -10,7 +10,6 @@ import numpy as np
 
 from vla_ros.evaluation.closed_loop import measured_state
 from vla_ros.evaluation.deletion import delete, Deletion
-from vla_ros.evaluation.rollouts import text_encoder_of
 from vla_ros.evaluation.splits import build, Spec, Trial
 from vla_ros.evaluation.watching import WatchedEnv
 from vla_ros.geometry import Array
@@ -21,6 +20,7 @@ from vla_ros.pipeline.look import Look, look_at
 from vla_ros.pipeline.placing import place
 from vla_ros.pipeline.policy import load_policy
 from vla_ros.pipeline.saliency import gradient_saliency
+from vla_ros.pipeline.text_encoder import text_encoder_of
 from vla_ros.sim.scene import ZONE_RADIUS_M
 from vla_ros.sim.tasks import Task
 

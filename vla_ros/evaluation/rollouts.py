@@ -38,10 +38,10 @@ from vla_ros.interfaces import (
 from vla_ros.pipeline.attention import cell_weights, overlay
 from vla_ros.pipeline.command import CommandError, is_stop, normalise
 from vla_ros.pipeline.image import fit
-from vla_ros.pipeline.manifest import check_text_encoder, TextEncoderPin
+from vla_ros.pipeline.manifest import TextEncoderPin
 from vla_ros.pipeline.policy import load_policy
 from vla_ros.pipeline.reason import Reason
-from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS, TorchTextEncoder
+from vla_ros.pipeline.text_encoder import text_encoder_of
 from vla_ros.sim.tasks import succeeded, TIME_LIMIT_S
 
 #: The simulated camera's pictures are larger than those of the policy, as on a robot.
@@ -156,7 +156,10 @@ class Roller:
         env.reset(scene=trial.scene)
         self._policy.reset()
         text = normalise(trial.text)
-        command = EncodedCommand(text, 1, self._encoder.encode_all([text])[0])
+        try:
+            command = EncodedCommand(text, 1, self._encoder.encode(text))
+        except CommandError:
+            return 1.0  # the command node does
         chunk = self._infer(env.render(), measured_state(env), command, stamp_ns=0).chunk
         return float(sum(chunk.column(channel)[0] for channel in REFUSAL_CHANNELS))
 
@@ -167,36 +170,19 @@ class Roller:
         return self._policy.infer(Observation(stamp_ns, fitted[None], state, command))
 
     def _hear(self, text: str, loop: ClosedLoop) -> EncodedCommand | None:
-        """
-        Give a command as the command node does; None if it is a stop or no text.
-
-        Of one with too many tokens the first are obeyed here, which that node would refuse.
-        """
+        """Give a command as the command node does; None if it is a stop, or refused there."""
         try:
             line = '' if is_stop(text) else normalise(text)
+            tokens = self._encoder.encode(line)
         except CommandError:
-            line = ''
-        if not line:
             return None
-        return EncodedCommand(line, loop.instruct(line), self._encoder.encode_all([line])[0])
-
-
-def text_encoder_of(policy_path: Path) -> TorchTextEncoder:
-    """
-    Return the text encoder that commands are read by.
-
-    Raises ConfigurationError if the policy was trained with another: what it can do by this one
-    would be told as if it were its own.
-    """
-    encoder = load_text_encoder()
-    check_text_encoder(policy_path, encoder.id, encoder.sha256)
-    return encoder
+        return EncodedCommand(line, loop.instruct(line), tokens) if line else None
 
 
 def read_by(policy_path: Path) -> str:
     """Return what a report keeps of the text encoder; raises as ``text_encoder_of``."""
     encoder = text_encoder_of(policy_path)
-    return TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS).short
+    return TextEncoderPin(encoder.id, encoder.sha256, encoder.width, encoder.max_tokens).short
 
 
 def evaluate(

@@ -26,7 +26,6 @@ from vla_ros.nodes.params import CommandParams, declare
 from vla_ros.nodes.runner import run
 from vla_ros.paths import shipped_policy_path
 from vla_ros.pipeline.command import CommandError, is_stop, normalise, printable
-from vla_ros.pipeline.manifest import check_text_encoder
 from vla_ros.pipeline.session import is_from_the_future
 
 NO_TOKENS = np.zeros((0, 0), dtype=np.float32)
@@ -51,12 +50,10 @@ class CommandNode(Node):
     def _load_encoder(self) -> TextEncoder:
         self.get_logger().info('loading the text encoder; the first start makes it, in seconds')
         # Imports torch, which only this method needs.
-        from vla_ros.pipeline.text_encoder import load_text_encoder
+        from vla_ros.pipeline.text_encoder import text_encoder_of
 
-        encoder = load_text_encoder(self._params.cache_dir, self._params.num_threads)
         path = self._params.policy_path or shipped_policy_path()
-        check_text_encoder(path, encoder.id, encoder.sha256)
-        return encoder
+        return text_encoder_of(path, self._params.cache_dir, self._params.num_threads)
 
     def _on_command(self, message: String) -> None:
         # The moment of asking: a stop that comes while this is being encoded is newer.

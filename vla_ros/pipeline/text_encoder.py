@@ -25,11 +25,16 @@ from vla_ros.models.text import minilm
 from vla_ros.pipeline.backends import load_module
 from vla_ros.pipeline.command import CommandError
 from vla_ros.pipeline.lexicon import Lexicon, read_lexicon_file
-from vla_ros.pipeline.manifest import read_text_encoder_manifest, TextEncoderManifest
+from vla_ros.pipeline.manifest import (
+    check_text_encoder,
+    read_manifest,
+    read_text_encoder_manifest,
+    TextEncoderManifest,
+)
 from vla_ros.pipeline.policy import WARM_UP_CALLS
 
-#: Tokens of a command, the first and last special ones included.
-MAX_TOKENS = 32
+#: Tokens of a command, the first and last special ones included, of policies that are trained now.
+MAX_TOKENS = 48
 _BATCH = 64
 
 
@@ -38,21 +43,27 @@ class TorchTextEncoder:
     Normalised text to token features, rare words by plainer ones (see ``pipeline.lexicon``).
 
     ``id`` and ``sha256`` (of the weights and the lexicon) are what policies pin, ``width`` is
-    that of a token.
+    that of a token; a text has ``max_tokens`` at most.
     """
 
     def __init__(
-        self, manifest: TextEncoderManifest, module: Any, tokenizer: Tokenizer, lexicon: Lexicon
+        self,
+        manifest: TextEncoderManifest,
+        module: Any,
+        tokenizer: Tokenizer,
+        lexicon: Lexicon,
+        max_tokens: int,
     ) -> None:
         self.id = manifest.id
         pinned = manifest.weights_sha256 + lexicon.sha256
         self.sha256 = hashlib.sha256(pinned.encode()).hexdigest()
         self.width = manifest.width
+        self.max_tokens = max_tokens
         self._lexicon = lexicon
         self._module = module
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.enable_truncation(max_tokens)
 
     def encode(self, text: str) -> NDArray[np.float32]:
         """Return (n, width), the features of its tokens; raises CommandError if too many."""
@@ -60,7 +71,7 @@ class TorchTextEncoder:
         cut_off = sum(rest.special_tokens_mask.count(0) for rest in read.overflowing)
         if cut_off:  # the robot would obey the first part alone
             size = len(read.ids) + cut_off
-            raise CommandError('too_long', f'command has {size} tokens; {MAX_TOKENS} fit')
+            raise CommandError('too_long', f'command has {size} tokens; {self.max_tokens} fit')
         return self.encode_all([text])[0]
 
     def pieces(self, text: str) -> tuple[str, ...]:
@@ -71,7 +82,7 @@ class TorchTextEncoder:
         """
         Return what ``encode`` does for each text; many at once take less time.
 
-        Of one that is too long the first MAX_TOKENS tokens are encoded. Unless words are to be
+        Of one that is too long the first ``max_tokens`` are encoded. Unless words are to be
         looked up, rare ones are encoded as they are.
         """
         said = [self._lexicon.plain(text) for text in texts] if look_up else texts
@@ -92,29 +103,48 @@ class TorchTextEncoder:
         return features
 
 
-def load_text_encoder(cache_dir: str = '', num_threads: int = 1) -> TorchTextEncoder:
+def text_encoder_of(
+    policy_path: str | Path, cache_dir: str = '', num_threads: int = 1
+) -> TorchTextEncoder:
+    """
+    Return the text encoder for a policy, of no more tokens than that takes.
+
+    Raises ConfigurationError if the policy was trained with another, or as ``load_text_encoder``.
+    """
+    most = read_manifest(policy_path).text_encoder.max_tokens
+    encoder = load_text_encoder(cache_dir, num_threads, most)
+    check_text_encoder(policy_path, encoder.id, encoder.sha256)
+    return encoder
+
+
+def load_text_encoder(
+    cache_dir: str = '', num_threads: int = 1, max_tokens: int = MAX_TOKENS
+) -> TorchTextEncoder:
     """
     Return the text encoder, ready to encode; the first use exports it to the cache.
 
     ``cache_dir`` '' is the user's cache folder; ``num_threads`` is torch's, for the whole
-    process. Raises ConfigurationError if the weights are missing or the cache cannot be written.
+    process; a text has ``max_tokens`` at most. Raises ConfigurationError if the weights are
+    missing or the cache cannot be written.
     """
     # The tokenizer's own threads gain nothing on one line and warn after a fork.
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
     path = paths.cache_dir(cache_dir) / f'{minilm.ID}-{minilm.package_version()}' / 'encoder.pt'
     try:
-        return _load(path, num_threads)
+        return _load(path, num_threads, max_tokens)
     except ConfigurationError:  # first use, or the file is damaged or of another version
         pass
     with paths.writing_to(path.parent), _locked(path.parent):
         try:
-            return _load(path, num_threads)  # another process made it while this one waited
+            return _load(
+                path, num_threads, max_tokens
+            )  # another process made it while this one waited
         except ConfigurationError:
             _export(path)
-    return _load(path, num_threads)
+    return _load(path, num_threads, max_tokens)
 
 
-def _load(path: Path, num_threads: int) -> TorchTextEncoder:
+def _load(path: Path, num_threads: int, max_tokens: int) -> TorchTextEncoder:
     manifest = read_text_encoder_manifest(path)
     module = load_module(path, 'torchscript', manifest.sha256, manifest.size_bytes, num_threads)
     try:
@@ -125,9 +155,9 @@ def _load(path: Path, num_threads: int) -> TorchTextEncoder:
         raise ConfigurationError(f'{path.parent}: tokenizer.json is not the one of the manifest')
     lexicon = read_lexicon_file(paths.lexicon_path())
     tokenizer = Tokenizer.from_str(data.decode('utf-8'))
-    encoder = TorchTextEncoder(manifest, module, tokenizer, lexicon)
+    encoder = TorchTextEncoder(manifest, module, tokenizer, lexicon, max_tokens)
     # The last as long as any command: one longer than all before takes new memory.
-    for text in (*['warm up'] * WARM_UP_CALLS, 'warm up ' * MAX_TOKENS):
+    for text in (*['warm up'] * WARM_UP_CALLS, 'warm up ' * max_tokens):
         encoder.encode_all([text])
     return encoder
 

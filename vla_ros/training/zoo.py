@@ -135,7 +135,7 @@ def minutes(folder: Path) -> float:
 def _made_by(config: TrainConfig) -> tuple[str, ...]:
     """Return the settings that data depend on."""
     corrections = 'corrections' if config.corrections.at_steps else 'corrections.episodes'
-    return 'seed', 'episodes', 'demonstrations', corrections
+    return 'seed', 'episodes', 'validation_episodes', 'demonstrations', corrections
 
 
 def _check_own(config: TrainConfig, data: Path) -> None:
