@@ -59,6 +59,8 @@ def module_classes(module: ModuleType) -> list[type]:
         for name, cls in vars(module).items()
         if isinstance(cls, type) and issubclass(cls, nn.Module) and not name.startswith('_')
     ]
+    # A base without a forward of its own is what others are made of.
+    classes = [cls for cls in classes if cls.forward is not nn.Module.forward]
     return [cls for cls in classes if cls.__module__ == module.__name__]
 
 
@@ -80,7 +82,7 @@ def papers(module: ModuleType) -> str:
 def used() -> set[type]:
     """Return the classes of all that policies are built of, whatever their options."""
     made = [(name, {}) for name in policy_names()]
-    made += [('early', {'head': head}) for head in ('recurrent', 'flow')]
+    made += [('early', {'head': head}) for head in ('chunk', 'recurrent', 'flow')]
     # What reads the words before any policy does is in use as well.
     roots = [load_minilm()[0], *(built(*given) for given in made)]
     return {cls for root in roots for part in root.modules() for cls in type(part).__mro__}

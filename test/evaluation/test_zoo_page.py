@@ -2,11 +2,12 @@ import json
 
 from vla_ros.evaluation.report import Report, SplitReport, THROUGH_ROS
 from vla_ros.evaluation.statistics import Rate
-from vla_ros.evaluation.zoo import best_first, episodes_of_rows, Member, page, to_json
+from vla_ros.evaluation.zoo import best_first, Budget, episodes_of_rows, Member, page, to_json
 from vla_ros.training.config import load_config
 
 CONFIG = load_config()
 COMMAND = 'vla-ros zoo --episodes 200'
+BUDGET = Budget(CONFIG, 1000, COMMAND)
 
 
 def split(successes, n=200, **measures):
@@ -27,7 +28,7 @@ def row(text, start):
 
 
 def told(*members):
-    return page(members, CONFIG, 1000, COMMAND)
+    return page(members, BUDGET)
 
 
 def test_each_policy_has_a_row_with_its_size_cost_and_rates():
@@ -70,8 +71,14 @@ def test_the_page_says_what_its_intervals_are_over():
     assert '`keypoint` learns its words apart' in text
 
 
+def test_the_page_says_whose_eyes_were_kept():
+    text = page([member('late')], Budget(CONFIG, 1000, COMMAND, 'tabletop, sha256 abc'))
+    assert 'are those of tabletop, sha256 abc, and did not learn' in text
+    assert 'did not learn' not in told(member('late'))
+
+
 def test_the_file_holds_all_of_it():
-    document = json.loads(to_json([member('late', known=split(5))], CONFIG, 1000, COMMAND))
+    document = json.loads(to_json([member('late', known=split(5))], BUDGET))
     assert document['budget']['steps'] == CONFIG.trainer.steps
     found = document['policies']['late']
     assert found['parameters'] == 1_234_567

@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vla_ros.evaluation.zoo import Member, page, to_json
+    from vla_ros.evaluation.zoo import Budget, Member, page, to_json
+    from vla_ros.training.kept import source_path, told
     from vla_ros.training.zoo import borrow, config_of, minutes, policy_path, prepare, train_all
 
     check_least(args, episodes=1, seed=0, ros=0, workers=1, steps=1)
@@ -72,10 +73,11 @@ def run(args: argparse.Namespace) -> int:
         Member.of(name, policy_path(args.runs, name), minutes(args.runs / name))
         for name in trained
     ]
-    said = members, config, frames, _command(args)
+    parts = told(source_path(data)) if config.parts_of else ''
+    budget = Budget(config, frames, _command(args), parts)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(page(*said))
-    args.out.with_suffix('.json').write_text(to_json(*said))
+    args.out.write_text(page(members, budget))
+    args.out.with_suffix('.json').write_text(to_json(members, budget))
     _tell(f'{args.out}: {len(members)} of {len(names)} policies')
     return 0 if len(trained) == len(names) else 1
 

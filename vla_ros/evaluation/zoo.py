@@ -79,16 +79,33 @@ def best_first(members: Sequence[Member]) -> list[Member]:
     return sorted(members, key=key)
 
 
-def to_json(members: Sequence[Member], config: TrainConfig, frames: int, command: str) -> str:
+@dataclass(frozen=True)
+class Budget:
+    """
+    What every policy was given: the configuration, and so many demonstrated ``frames``.
+
+    ``command`` makes it again. ``parts`` tells whose eyes and reading were kept, '' if all was
+    learned.
+    """
+
+    config: TrainConfig
+    frames: int
+    command: str
+    parts: str = ''
+
+
+def to_json(members: Sequence[Member], budget: Budget) -> str:
     """Return everything as JSON: {"budget": {...}, "policies": {name: {...}}}."""
+    config = budget.config
     document = {
         'budget': {
-            'command': command,
+            'command': budget.command,
             'steps': config.trainer.steps,
             'frames_per_step': config.batch.frames,
             'commands_per_frame': config.batch.commands,
-            'demonstrated_frames': frames,
+            'demonstrated_frames': budget.frames,
             'seed': config.seed,
+            'parts_of': budget.parts,
         },
         'policies': {
             member.name: {k: v for k, v in asdict(member).items() if k != 'name'}
@@ -98,7 +115,7 @@ def to_json(members: Sequence[Member], config: TrainConfig, frames: int, command
     return json.dumps(document, indent=1, allow_nan=False) + '\n'
 
 
-def page(members: Sequence[Member], config: TrainConfig, frames: int, command: str) -> str:
+def page(members: Sequence[Member], budget: Budget) -> str:
     """Return the text of the page; the rows are the members, the best first."""
     ordered = best_first(members)
     found = dict.fromkeys(name for member in ordered for name in member.report.splits)
@@ -116,7 +133,7 @@ def page(members: Sequence[Member], config: TrainConfig, frames: int, command: s
             cells.append(_counted(member.rate(through)))
         table.append(cells)
     lines = '\n'.join(f'| {" | ".join(row)} |' for row in table)
-    return f'{_INTRODUCTION}\n{_budget(config, frames, command)}\n{lines}\n\n{_meanings(splits)}'
+    return f'{_INTRODUCTION}\n{_given(budget)}\n{lines}\n\n{_meanings(splits)}'
 
 
 _INTRODUCTION = """# The zoo: every policy, taught and measured alike
@@ -125,15 +142,21 @@ Written by `vla-ros zoo`; do not edit. Everything about the splits: [policy.md](
 """
 
 
-def _budget(config: TrainConfig, frames: int, command: str) -> str:
+def _given(budget: Budget) -> str:
+    config, batch = budget.config, budget.config.batch
+    kept = (
+        ' The conv map, and what looks at words in their context, are those of '
+        f'{budget.parts}, and did not learn; `keypoint` has its whole reader of it, and a ViT '
+        'learns from nothing.'
+    )
     return (
-        f'Each policy saw {config.batch.frames} pictures with {config.batch.commands} commands '
-        f'each in each of {config.trainer.steps} steps, out of the same {frames} demonstrated '
-        f'frames, in the same order (seed {config.seed}), on one thread. Success is told in per '
-        'cent with its 95 % interval (Wilson), over episodes of these very weights, of one '
-        'training with one seed each: trained again, a policy may differ by more. `keypoint` '
-        'learns its words apart, from sentences alone, the others from the commands about the '
-        f'pictures.\n\n    {command}\n'
+        f'Each policy saw {batch.frames} pictures with {batch.commands} commands each in each of '
+        f'{config.trainer.steps} steps, out of the same {budget.frames} demonstrated frames, in '
+        f'the same order (seed {config.seed}), on one thread.{kept if budget.parts else ""} '
+        'Success is told in per cent with its 95 % interval (Wilson), over episodes of these very '
+        'weights, of one training with one seed each: trained again, a policy may differ by more. '
+        '`keypoint` learns its words apart, from sentences alone, the others from the commands '
+        f'about the pictures.\n\n    {budget.command}\n'
     )
 
 
