@@ -28,7 +28,7 @@ from vla_ros.models.export import export_policy
 from vla_ros.models.layers.pointing import neighbours, point_at
 from vla_ros.models.layers.straight_move import StraightMove
 from vla_ros.models.vision.cells import cells_on_table, NORMALISATION
-from vla_ros.pipeline.manifest import Camera, Channel, PolicyManifest, TextEncoderPin
+from vla_ros.pipeline.manifest import Camera, channels, PolicyManifest, TextEncoderPin
 from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import Look
@@ -38,7 +38,6 @@ HORIZON, DT_S = 10, 0.1
 ABOVE_M = 0.085  # the gripper points from so high
 SEEN_M = 0.035  # what is seen of a thing is mostly its upper half
 TASKS = (NO_TASK, ABSENT_TASK, 'point')
-_UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
 
 
 class PointsAtRed(nn.Module):
@@ -90,8 +89,8 @@ def export(path: Path) -> PolicyManifest:
         'name': 'points_at_red',
         'cameras': (Camera('front', SIZE_PX, SIZE_PX, NORMALISATION),),
         'text_encoder': TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS),
-        'state_channels': _channels(STATE_CHANNELS),
-        'action_channels': _channels((*POSE_CHANNELS, GRIPPER_CHANNEL)),
+        'state_channels': channels(STATE_CHANNELS),
+        'action_channels': channels((*POSE_CHANNELS, GRIPPER_CHANNEL)),
         'frame_id': BASE_FRAME,
         'absolute': True,
         'dt_s': DT_S,
@@ -105,10 +104,6 @@ def export(path: Path) -> PolicyManifest:
     }
     # On a robot: the calibration of its own camera.
     return export_policy(PointsAtRed(camera_model(Look(), SIZE_PX, SIZE_PX)), manifest, path)
-
-
-def _channels(names: tuple[str, ...]) -> tuple[Channel, ...]:
-    return tuple(Channel(name, _UNITS[name.partition('.')[0]]) for name in names)
 
 
 if __name__ == '__main__':

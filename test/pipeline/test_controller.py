@@ -2,75 +2,15 @@
 
 from dataclasses import replace
 
+from controller_bench import Bench, CHANNELS, LIMITS, START, started, TICK_S
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from vla_ros.geometry import Pose
-from vla_ros.interfaces import (
-    ActionChunk,
-    GRIPPER_CHANNEL,
-    POSE_CHANNELS,
-    REFUSAL_CHANNELS,
-    TERMINATION_CHANNEL,
-)
-from vla_ros.pipeline.controller import Controller
-from vla_ros.pipeline.gate import GateOutput, Instant, Measured
-from vla_ros.pipeline.motion import Limits
-from vla_ros.pipeline.reason import ENDINGS, Reason
-from vla_ros.pipeline.session import Rules, State
-
-LIMITS = Limits(workspace_min=(0.2, -0.3, 0.0), workspace_max=(0.6, 0.3, 0.4))
-START = Pose.of((0.4, 0.0, 0.2), (1.0, 0.0, 0.0, 0.0))
-CHANNELS = (*POSE_CHANNELS, GRIPPER_CHANNEL, TERMINATION_CHANNEL, *REFUSAL_CHANNELS)
-TICK_S = 0.02
-
-
-class Bench:
-    """A controller, two clocks, a robot that is where it was sent and a policy at 10 Hz."""
-
-    def __init__(self, limits: Limits = LIMITS, **rules) -> None:
-        self.controller = Controller(limits, Rules(**rules))
-        self.now = Instant(100.0, 5_000_000_000)
-        self.robot = START
-        self.path = [START.position]
-        self.policy = {}
-
-    def command(self, text: str = 'go') -> None:
-        assert self.controller.start(text, self.now.stamp_ns, self.now.stamp_ns)
-
-    def chunk(self, goal=(0.45, 0.05, 0.2), done=0.0, refusals=(0.0, 0.0, 0.0)) -> ActionChunk:
-        row = [*goal, *START.quaternion, 0.5, done, *refusals]
-        return ActionChunk(
-            stamp_ns=self.now.stamp_ns,
-            command_stamp_ns=self.controller.command_stamp_ns,
-            frame_id='base_link',
-            channels=CHANNELS,
-            values=np.tile(row, (10, 1)),
-            dt_s=0.1,
-        )
-
-    def accept(self, **policy) -> str:
-        return self.controller.accept(self.chunk(**policy), self.now)
-
-    def tick(self) -> GateOutput:
-        self.now = Instant(self.now.steady_s + TICK_S, self.now.stamp_ns + round(TICK_S * 1e9))
-        self.controller.measured = Measured(self.robot, 'base_link', self.now.steady_s)
-        output = self.controller.tick(self.now)
-        self.robot = output.pose or self.robot
-        self.path.append(self.robot.position)
-        return output
-
-    def run(self, seconds: float) -> GateOutput:
-        for i in range(round(seconds / TICK_S)):
-            if i % 5 == 0:
-                self.accept(**self.policy)
-            output = self.tick()
-        return output
-
-    def seen(self) -> tuple[State, Reason]:
-        return self.controller.state, self.controller.reason
+from vla_ros.pipeline.gate import Instant, Measured
+from vla_ros.pipeline.reason import Reason
+from vla_ros.pipeline.session import State
 
 
 @pytest.fixture
@@ -79,11 +19,8 @@ def bench() -> Bench:
 
 
 @pytest.fixture
-def running(bench) -> Bench:
-    bench.command()
-    bench.run(0.2)
-    assert bench.seen() == (State.RUNNING, Reason.OK)
-    return bench
+def running() -> Bench:
+    return started()
 
 
 def test_without_a_command_it_holds_the_measured_pose(bench):
@@ -316,73 +253,6 @@ def test_whoever_ends_motion_gets_rest_within_the_braking_time(running, event, s
     running.run(0.5)
     assert (running.path[-1] == rest).all()
     assert running.seen() == (state, reason)
-
-
-def refused(bench: Bench, *refusals: float) -> None:
-    bench.command()
-    for _ in range(3):
-        bench.accept(refusals=refusals)
-
-
-AWAY = Pose.of((0.3, -0.2, 0.2), START.quaternion)
-#: One way to each reason that is not the gate's or ends a task as one does, from a running task.
-WAYS = {
-    Reason.NOT_FOLLOWING: lambda b: (setattr(b, 'robot', AWAY), b.tick()),
-    Reason.NO_COMMAND: lambda b: (b.controller.estop(b.now.stamp_ns), b.controller.reset(b.now)),
-    Reason.STOPPED: lambda b: b.controller.stop(b.now.stamp_ns),
-    Reason.CANCELLED: lambda b: b.controller.cancel(b.now.stamp_ns),
-    Reason.DONE: lambda b: (setattr(b, 'policy', {'done': 1.0}), b.run(0.4)),
-    Reason.COMMAND_NOT_UNDERSTOOD: lambda b: refused(b, 0.9, 0.0, 0.0),
-    Reason.OBJECT_UNCLEAR: lambda b: refused(b, 0.0, 0.9, 0.0),
-    Reason.OBJECT_NOT_SEEN: lambda b: refused(b, 0.0, 0.0, 0.9),
-    Reason.UNCONFIRMED: lambda b: (b.__init__(confirm_before_motion=True), b.command(), b.tick()),
-    Reason.SECOND_PUBLISHER: lambda b: (setattr(b.controller, 'rival', 'two'), b.tick()),
-    Reason.DISABLED: lambda b: b.controller.enable(False, b.now.steady_s),
-    Reason.ESTOP: lambda b: b.controller.estop(b.now.stamp_ns),
-}
-
-
-@pytest.mark.parametrize('reason', WAYS, ids=str)
-def test_every_reason_of_a_task_is_reached(running, reason):
-    WAYS[reason](running)
-    assert running.controller.reason is reason
-
-
-def test_no_reason_of_a_task_is_left_out():
-    codes = list(Reason)
-    assert list(WAYS)[1:] == codes[codes.index(Reason.NO_COMMAND) :]
-
-
-@pytest.mark.parametrize('reason', sorted(set(WAYS) & set(ENDINGS)), ids=str)
-def test_after_an_ending_only_a_new_command_moves_the_robot(running, reason):
-    WAYS[reason](running)
-    running.run(0.5)  # to rest
-    rest = running.path[-1]
-    running.policy = {'goal': (0.55, 0.1, 0.2)}
-    running.run(0.5)
-    running.controller.enable(True, running.now.steady_s)
-    running.run(0.5)
-    assert (running.path[-1] == rest).all()
-    assert running.controller.reason is reason
-
-
-def test_what_blocks_the_robot_is_pushed_once(running):
-    blocked, pushes, was_pushing = running.robot, 0, False
-    running.policy = {'goal': (0.55, 0.1, 0.2)}
-    for i in range(500):
-        if i % 5 == 0:
-            running.accept(**running.policy)
-        pose = running.tick().pose
-        running.robot = blocked
-        way_m = 0.0 if pose is None else np.linalg.norm(pose.position - blocked.position)
-        pushes += way_m > 0.05 and not was_pushing
-        was_pushing = way_m > 0.05
-    assert pushes == 1
-    assert running.seen() == (State.HOLDING, Reason.NOT_FOLLOWING)
-    running.command()
-    running.policy = {}
-    running.run(0.2)
-    assert running.seen() == (State.RUNNING, Reason.OK)
 
 
 events = st.sampled_from(

@@ -57,13 +57,13 @@ def _draw(policy: Path, args: argparse.Namespace) -> int:
     from vla_ros.pipeline.command import CommandError, normalise
 
     trial = build(specs('known', 1, args.seed)[0])
-    if args.command is not None:
-        try:
-            trial = Trial(trial.scene, normalise(args.command), None)
-        except CommandError as error:
-            raise ConfigurationError(str(error)) from error
     onlooker = Onlooker(policy)
-    observation = onlooker.observe(trial)
+    try:
+        if args.command is not None:
+            trial = Trial(trial.scene, normalise(args.command), None)
+        observation = onlooker.observe(trial)
+    except CommandError as error:
+        raise ConfigurationError(str(error)) from error
     args.out.mkdir(parents=True, exist_ok=True)
     print(f'command: {trial.text}')
     for source, word in (*((source, 'all') for source in SOURCES), ('attention', 'peak')):

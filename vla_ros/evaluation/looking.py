@@ -53,11 +53,11 @@ class Onlooker:
         self.env = WatchedEnv((_OVERSIZE * self._size[0], _OVERSIZE * self._size[1]))
 
     def observe(self, trial: Trial) -> Observation:
-        """Return what the policy sees and is told when ``trial`` begins."""
+        """Return what the policy sees and is told when ``trial`` begins; raises CommandError."""
         self.env.reset(scene=trial.scene)
         self._policy.reset()
         text = trial.text
-        tokens, pieces = self._encoder.encode_all([text])[0], self._encoder.pieces(text)
+        tokens, pieces = self._encoder.encode(text), self._encoder.pieces(text)
         image = fit(self.env.render(), *self._size)
         command = EncodedCommand(text, 1, tokens, pieces)
         return Observation(0, image[None], measured_state(self.env), command)

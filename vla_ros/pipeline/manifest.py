@@ -7,7 +7,7 @@ one may run code, so only the bytes that a manifest pins by their hash are ever 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 import json
 import math
@@ -28,6 +28,7 @@ BACKENDS = {
     'onnxruntime': '.onnx',
     'openvino': '.onnx',
 }
+_UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
 #: What ``PolicyOutput.attention`` is.
 ATTENTION_KINDS = ('cross_attention', 'saliency')
 
@@ -63,6 +64,11 @@ class Channel:
 
     name: str
     unit: str
+
+
+def channels(names: Iterable[str]) -> tuple[Channel, ...]:
+    """Return the channels of an end-effector policy, as in ``interfaces``, with their units."""
+    return tuple(Channel(name, _UNITS[name.partition('.')[0]]) for name in names)
 
 
 @dataclass(frozen=True)

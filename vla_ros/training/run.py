@@ -18,7 +18,7 @@ from vla_ros.interfaces import BASE_FRAME, GRIPPER_CHANNEL, POSE_CHANNELS, STATE
 from vla_ros.models.contract import PolicyModule
 from vla_ros.models.export import export_policy
 from vla_ros.models.registry import build_policy, PolicySpec
-from vla_ros.pipeline.manifest import Camera, Channel, PolicyManifest, TextEncoderPin
+from vla_ros.pipeline.manifest import Camera, channels, PolicyManifest, TextEncoderPin
 from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.sim.environment import WORKSPACE_MAX, WORKSPACE_MIN
 from vla_ros.sim.model import camera_model
@@ -44,8 +44,6 @@ _FRAMES_PER_RANK = 32
 #: A step leaves about so much behind for the next one.
 _REUSED_BYTES = 2**30
 _CPU = torch.device('cpu')
-
-_UNITS = {'position': 'm', 'orientation': '1', 'gripper': '1'}
 
 
 def policy_spec(config: TrainConfig, text_width: int) -> PolicySpec:
@@ -217,8 +215,8 @@ def _export(
         'name': name,
         'cameras': (Camera('front', made.image_size, made.image_size, traits.normalisation),),
         'text_encoder': TextEncoderPin(encoder.id, encoder.sha256, encoder.width, MAX_TOKENS),
-        'state_channels': _channels(STATE_CHANNELS),
-        'action_channels': _channels((*POSE_CHANNELS, GRIPPER_CHANNEL)),
+        'state_channels': channels(STATE_CHANNELS),
+        'action_channels': channels((*POSE_CHANNELS, GRIPPER_CHANNEL)),
         'frame_id': BASE_FRAME,
         'absolute': True,
         'dt_s': made.dt_s,
@@ -239,10 +237,6 @@ def _export(
 
 def _kept(config: TrainConfig, folder: Path) -> str:
     return f'eyes and reading of {told(source_path(folder))}, ' if config.parts_of else ''
-
-
-def _channels(names: tuple[str, ...]) -> tuple[Channel, ...]:
-    return tuple(Channel(name, _UNITS[name.partition('.')[0]]) for name in names)
 
 
 def revision() -> str:
