@@ -177,10 +177,9 @@ CASES = {
         [(3, 4, 8)],
     ),
     'gaze': Case(
-        lambda: Gaze(8, 2, torch.linspace(0.0, 1.0, 12).view(6, 2), rows=2, columns=3),
-        lambda: (torch.rand(3, 5, 6), tokens(), MASK, tokens(6)),
-        [(3, 2, 2), (3, 2, 8)],
-        masks={1: 2},
+        lambda: Gaze(8, torch.linspace(0.0, 1.0, 12).view(6, 2), rows=2, columns=3),
+        lambda: (torch.rand(3, 5, 6), Tokens(tokens(), MASK), tokens(6)),
+        [(3, 2, 6), (3, 2, 2), (3, 2, 8)],
         learns=False,
     ),
     'conv map': Case(lambda: ConvMap(8), lambda: (image(16, 8),), [(3, 8, 4, 2)]),

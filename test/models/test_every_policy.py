@@ -190,7 +190,7 @@ def test_what_is_taught_is_what_is_returned(name):
     image, text, mask, state = given()
     policy = made(name)
     done = torch.zeros(3, 4)
-    learned, _ = policy.learn(image[:1], text, mask, state, torch.zeros(3, 4, 8), done)
+    learned = policy.learn(image[:1], text, mask, state, torch.zeros(3, 4, 8), done).output
     returned = policy(image[:1].expand(3, -1, -1, -1, -1), text, mask, state)
     for one, other in zip(learned, returned, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import nn, Tensor
 
+from vla_ros.models.layers.gaze import Looks
 from vla_ros.pipeline.manifest import Normalisation, PolicyManifest
 
 
@@ -52,6 +53,14 @@ class Traits:
     normalisation: Normalisation
 
 
+class Learned(NamedTuple):
+    """What a policy returns in training: further ``losses`` () by name, and where it looked."""
+
+    output: PolicyOutput
+    losses: dict[str, Tensor]
+    looks: Looks | None = None
+
+
 class PolicyModule(nn.Module):
     """What a policy is to those who train and export it; ``forward`` is above."""
 
@@ -66,16 +75,16 @@ class PolicyModule(nn.Module):
         state: Tensor,
         actions: Tensor,
         done: Tensor,
-    ) -> tuple[PolicyOutput, dict[str, Tensor]]:
+    ) -> Learned:
         """
-        Return what ``forward`` does for r commands about f images, and further losses () by name.
+        Return what ``forward`` does for r commands about f images, and what teaches besides.
 
         r is a multiple of f, and the rows of one image stand together. ``actions`` (r, k, a) and
         ``done`` (r, k) in 0..1 were demonstrated, NaN where nobody knows. Only for training: a
         policy that knows more of how it is to be taught than the contract does says so here.
         """
         images = image.repeat_interleave(len(text) // len(image), dim=0)
-        return self(images, text, text_mask, state), {}
+        return Learned(self(images, text, text_mask, state), {})
 
 
 def example_inputs(manifest: PolicyManifest, batch: int = 1) -> tuple[Tensor, ...]:

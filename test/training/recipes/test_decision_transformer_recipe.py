@@ -38,7 +38,7 @@ def test_it_acts_with_what_was_to_go_and_learns_to_guess_that():
     policy = small_policy('decision_transformer').eval()
     recipe = recipe_for('decision_transformer')(policy, SPEC, load_config())
     shown = recipe._shown(small_lesson())
-    output, losses = recipe._learn(shown)
+    output, losses, _ = recipe._learn(shown)
     to_go = rows_to_go(shown.actions)
     wanted, logits = policy.decide(*shown.given, to_go)
     assert torch.equal(output.actions, wanted.actions)

@@ -17,7 +17,7 @@ def test_it_plans_step_by_step_after_the_right_ones():
     unclear[0] = True
     steps = plans(shown.frames)
     assert (steps[0] >= 0).all()
-    _, losses = recipe._learn(shown._replace(unclear=unclear))
+    losses = recipe._learn(shown._replace(unclear=unclear)).losses
     steps[0] = -1
     logits = policy.intend(*shown.given, steps.clamp(min=0)).plan.logits
     wanted = class_loss(logits.flatten(0, 1), steps.flatten())

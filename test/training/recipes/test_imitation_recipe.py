@@ -8,6 +8,9 @@ import torch
 from vla_ros.interfaces import REFUSALS
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.models.heads.chunk import chunk_actions
+from vla_ros.models.layers.gaze import LOOKS, Looks
+from vla_ros.models.vision.cells import OBJECT_PLANE_M
+from vla_ros.training.batches import on_table
 from vla_ros.training.config import load_config
 from vla_ros.training.recipes import recipe_for
 from vla_ros.training.recipes.imitation import as_chunk, ImitationRecipe, wanted_task
@@ -90,6 +93,32 @@ def test_attention_on_what_is_named_costs_less_than_elsewhere(recipe):
         attention[:, 1, row, column] = 1.0
         costs.append(float(recipe._heat(attention[:1], _row(frames, 0), CLEAR[:1])))
     assert costs[0] < costs[1]
+
+
+@pytest.mark.parametrize(('look', 'named'), [(0, 'object_px'), (1, 'zone_px')])
+def test_each_look_is_taught_to_be_at_what_it_is_for(recipe, look, named):
+    frames = small_lesson().frames
+    clear = CLEAR | (frames.zone_px.isnan().any(dim=1))  # rows that name both
+    middles = recipe._cells
+    there = (getattr(frames, named)[0] - middles).norm(dim=-1).argmin()
+    xy = on_table(middles, SPEC.camera, OBJECT_PLANE_M)
+    costs = []
+    for cell in (int(there), (int(there) + 5) % len(middles)):
+        scores = torch.zeros(12, LOOKS, len(middles))
+        points = torch.zeros(12, LOOKS, 2)
+        scores[:, look, cell] = 10.0
+        points[:, look] = xy[cell]
+        looks = Looks(scores, points, torch.zeros(12, LOOKS, 1))
+        costs.append(recipe._looking(looks, frames, clear))
+    assert costs[0]['gaze'] < costs[1]['gaze']
+    assert costs[0]['point'] < costs[1]['point']
+
+
+def test_only_what_needs_a_look_is_taught_where_to_look(recipe):
+    lesson = small_lesson()
+    chunk = ImitationRecipe(small_policy('late', head='chunk').eval(), SPEC, CONFIG)
+    assert {'gaze', 'point'} <= recipe(lesson).keys()
+    assert not {'gaze', 'point'} & chunk(lesson).keys()
 
 
 def _row(frames, row):

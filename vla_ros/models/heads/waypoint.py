@@ -10,13 +10,11 @@ import math
 import torch
 from torch import nn, Tensor
 
-from vla_ros.models.fusion.tokens import Tokens
 from vla_ros.models.heads.chunk import Chunk
 from vla_ros.models.heads.readout import Readout
-from vla_ros.models.layers.gaze import Gaze
+from vla_ros.models.layers.gaze import LOOKS, Looks
 from vla_ros.models.layers.straight_move import nearest_yaw, StraightMove, tool_yaw
 from vla_ros.models.registry import PolicySpec
-from vla_ros.models.vision.cells import cells_on_table, OBJECT_PLANE_M
 
 
 class WaypointHead(nn.Module):
@@ -25,27 +23,17 @@ class WaypointHead(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(
-        self, width: int, heads: int, spec: PolicySpec, cell_px: int, looks: int = 2
-    ) -> None:
+    def __init__(self, width: int, heads: int, spec: PolicySpec) -> None:
         super().__init__()
         # TorchScript sees attributes but no globals.
         self.coarse_m, self.fine_m, self.offset_m = 0.1, 0.02, 0.08
         self.table_m, self.lift_m = 0.03, 0.1
         self.max_yaw_rad = math.radians(60.0)
         self.gripper_gain = 6.0  # a wish is open or closed
-        self.looks = looks
-        camera = spec.camera
-        self.gaze = Gaze(
-            width,
-            looks,
-            cells_on_table(camera, cell_px, OBJECT_PLANE_M),
-            camera.height // cell_px,
-            camera.width // cell_px,
-        )
+        self.places = LOOKS + 1  # and where the hand is
         self.readout = Readout(width, heads, queries=1)
-        lengths = 3 * looks + 1  # to each place along x, y and straight; above the table
-        outputs = looks + 1 + 3 + 2 + 2
+        lengths = 3 * LOOKS + 1  # to each look along x, y and straight; above the table
+        outputs = self.places + 3 + 2 + 2
         self.to_move = nn.Sequential(
             nn.Linear(width + 2 * lengths + 4, 2 * width),
             nn.GELU(),
@@ -57,28 +45,19 @@ class WaypointHead(nn.Module):
         self.register_buffer('low', torch.tensor(spec.workspace_min), persistent=False)
         self.register_buffer('high', torch.tensor(spec.workspace_max), persistent=False)
 
-    def forward(
-        self,
-        tokens: Tensor,
-        mask: Tensor,
-        attention: Tensor,
-        vision: Tokens,
-        words: Tokens,
-        state: Tensor,
-    ) -> Chunk:
+    def forward(self, tokens: Tensor, mask: Tensor, looks: Looks, state: Tensor) -> Chunk:
         """
         Return the chunk of every row.
 
-        ``tokens`` (b, t, width) are fused ones and ``mask`` (b, t) is true where there is one;
-        ``attention`` (b, n, c) of the n words over the c cells of ``vision``.
+        ``tokens`` (b, t, width) are fused ones and ``mask`` (b, t) is true where there is one.
         """
-        points, seen = self.gaze(attention, words.tokens, words.mask, vision.tokens)
+        points = looks.points
         there = torch.ones_like(points[:, :, 0], dtype=torch.bool)
-        tokens, mask = torch.cat([tokens, seen], dim=1), torch.cat([mask, there], dim=1)
+        tokens, mask = torch.cat([tokens, looks.tokens], dim=1), torch.cat([mask, there], dim=1)
         read = self.readout(tokens, mask)[:, 0]
         out = self.to_move(torch.cat([read, self._numbers(points, state)], dim=-1)).float()
-        shares, offset, yaw, chances = out.split([self.looks + 1, 3, 2, 2], dim=-1)
-        places = torch.cat([points, state[:, None, :2]], dim=1)  # (b, looks + 1, 2)
+        shares, offset, yaw, chances = out.split([self.places, 3, 2, 2], dim=-1)
+        places = torch.cat([points, state[:, None, :2]], dim=1)  # (b, places, 2)
         # Not a matrix product: mixed precision would round coordinates to centimetres.
         xy = (shares.softmax(dim=-1)[:, :, None] * places).sum(dim=1)
         xy = xy + self.offset_m * torch.tanh(offset[:, :2])

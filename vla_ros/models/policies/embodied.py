@@ -18,8 +18,9 @@ from vla_ros.models.heads.chunk import chunk_actions
 from vla_ros.models.heads.classifier import TaskClassifier
 from vla_ros.models.heads.plan import Plan, PlanHead
 from vla_ros.models.heads.waypoint import WaypointHead
+from vla_ros.models.layers.gaze import Looks
 from vla_ros.models.layers.position import LearnedPosition
-from vla_ros.models.policies.senses import SensesConfig, SensingPolicy
+from vla_ros.models.policies.senses import gaze_at, SensesConfig, SensingPolicy
 from vla_ros.models.registry import PolicySpec, register_policy
 
 #: Steps of a plan; END (0) comes before them, see ``models.heads.plan``.
@@ -36,10 +37,11 @@ class EmbodiedConfig(SensesConfig):
 
 
 class Intent(NamedTuple):
-    """What the policy does, and the plan by which it does it."""
+    """What the policy does, the plan by which it does it, and where it looked."""
 
     output: PolicyOutput
     plan: Plan
+    looks: Looks
 
 
 @register_policy('embodied', EmbodiedConfig)
@@ -54,7 +56,8 @@ class EmbodiedPolicy(SensingPolicy):
         self.plan = PlanHead(width, heads, PLAN_LENGTH, len(STEPS))
         self.step = nn.Linear(1 + len(STEPS), width)
         self.place = LearnedPosition(PLAN_LENGTH, width)
-        self.chunk = WaypointHead(width, heads, spec, config.cell_px)
+        self.gaze = gaze_at(spec, config)
+        self.chunk = WaypointHead(width, heads, spec)
 
     def forward(
         self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
@@ -70,24 +73,19 @@ class EmbodiedPolicy(SensingPolicy):
         state: Tensor,
         taught: Tensor | None = None,
     ) -> Intent:
-        """Return output and plan; ``taught`` (b, PLAN_LENGTH) is as in ``PlanHead``."""
+        """Return all of it; ``taught`` (b, PLAN_LENGTH) is as in ``PlanHead``."""
         vision, words, robot = self.senses(image, text, text_mask, state)
         fused = self.fusion(vision, words, robot)
         plan = self.plan(fused.tokens, fused.mask, taught)
         steps = self.place(self.step(plan.logits.softmax(dim=-1)))  # (b, s, width)
         there = torch.ones_like(plan.steps, dtype=torch.bool)
-        chunk = self.chunk(
-            torch.cat([fused.tokens, steps], dim=1),
-            torch.cat([fused.mask, there], dim=1),
-            fused.attention,
-            vision,
-            words,
-            state,
-        )
+        looks = self.gaze(fused.attention, words, vision.tokens)
+        tokens = torch.cat([fused.tokens, steps], dim=1)
+        chunk = self.chunk(tokens, torch.cat([fused.mask, there], dim=1), looks, state)
         output = PolicyOutput(
             chunk_actions(chunk),
             torch.sigmoid(chunk.termination_logit),
             self.task(fused.tokens, fused.mask),
             self.senses.on_grid(fused.attention),
         )
-        return Intent(output, plan)
+        return Intent(output, plan, looks)

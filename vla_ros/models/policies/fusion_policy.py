@@ -8,12 +8,12 @@ chunk from the fused tokens, a classifier the task or the reason to refuse it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Optional
 
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 
-from vla_ros.models.contract import PolicyOutput
+from vla_ros.models.contract import Learned, PolicyOutput
 from vla_ros.models.fusion.registry import build_fusion, fusion_names
 from vla_ros.models.fusion.tokens import Fused, Tokens
 from vla_ros.models.heads.chunk import chunk_actions, ParallelChunkHead
@@ -21,7 +21,8 @@ from vla_ros.models.heads.classifier import TaskClassifier
 from vla_ros.models.heads.flow_chunk import FlowChunkHead
 from vla_ros.models.heads.recurrent_chunk import RecurrentChunkHead
 from vla_ros.models.heads.waypoint import WaypointHead
-from vla_ros.models.policies.senses import SensesConfig, SensingPolicy
+from vla_ros.models.layers.gaze import Looks
+from vla_ros.models.policies.senses import Answer, gaze_at, SensesConfig, SensingPolicy
 from vla_ros.models.registry import PolicySpec, register_policy
 
 _CHUNK_HEADS = {
@@ -60,38 +61,41 @@ class FusionPolicy(SensingPolicy):
         width, heads = config.width, config.heads
         self.fusion = build_fusion(fusion, width, {'heads': heads, **config.fusion})
         self.looks = config.head == 'waypoint'
-        self.head = (
-            WaypointHead(width, heads, spec, config.cell_px)
-            if self.looks
-            else _CHUNK_HEADS[config.head](
+        if self.looks:
+            self.gaze = gaze_at(spec, config)
+            self.head: nn.Module = WaypointHead(width, heads, spec)
+        else:
+            self.head = _CHUNK_HEADS[config.head](
                 width, heads, spec.horizon, spec.workspace_min, spec.workspace_max
             )
-        )
         self.task = TaskClassifier(width, heads, len(spec.tasks))
 
     def forward(
         self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
     ) -> PolicyOutput:
         """Return what the contract says; see ``vla_ros.models.contract``."""
-        return self.answer(self.perceive(image, text, text_mask, state), state)
+        return self.answer(self.perceive(image, text, text_mask, state), state).output
 
     def perceive(self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor) -> Perceived:
         vision, words, robot = self.senses(image, text, text_mask, state)
         return Perceived(vision, words, self.fusion(vision, words, robot))
 
-    def answer(self, perceived: Perceived, state: Tensor) -> PolicyOutput:
+    def answer(self, perceived: Perceived, state: Tensor) -> Answer:
         """Return what the fused tokens say."""
         vision, words, fused = perceived
+        looks: Optional[Looks] = None  # noqa: UP045  as in Answer
         if self.looks:
-            chunk = self.head(fused.tokens, fused.mask, fused.attention, vision, words, state)
+            looks = self.gaze(fused.attention, words, vision.tokens)
+            chunk = self.head(fused.tokens, fused.mask, looks, state)
         else:
             chunk = self.head(fused.tokens, fused.mask)
-        return PolicyOutput(
+        output = PolicyOutput(
             chunk_actions(chunk),
             torch.sigmoid(chunk.termination_logit),
             self.task(fused.tokens, fused.mask),
             self.senses.on_grid(fused.attention),
         )
+        return Answer(output, looks)
 
     def learn(
         self,
@@ -101,18 +105,19 @@ class FusionPolicy(SensingPolicy):
         state: Tensor,
         actions: Tensor,
         done: Tensor,
-    ) -> tuple[PolicyOutput, dict[str, Tensor]]:
+    ) -> Learned:
         """Add the balance of experts, and flow matching."""
         perceived = self.perceive(image, text, text_mask, state)
         fused = perceived.fused
-        output, losses = self.answer(perceived, state), {'balance': fused.auxiliary_loss}
+        output, looks = self.answer(perceived, state)
+        losses = {'balance': fused.auxiliary_loss}
         if isinstance(self.head, FlowChunkHead):
             losses['flow'] = _flow_loss(self.head, fused, actions, done)
             # The flow is taught where it goes from, not through the steps of following it.
             output = output._replace(
                 actions=output.actions.detach(), termination=output.termination.detach()
             )
-        return output, losses
+        return Learned(output, losses, looks)
 
 
 def _flow_loss(head: FlowChunkHead, fused: Fused, actions: Tensor, done: Tensor) -> Tensor:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn, Tensor
 
-from vla_ros.models.contract import PolicyOutput
+from vla_ros.models.contract import Learned, PolicyOutput
 from vla_ros.models.fusion.perceiver import words_by_readers
 from vla_ros.models.fusion.tokens import all_joined, Entrance
 from vla_ros.models.heads.chunk import chunk_actions
 from vla_ros.models.heads.classifier import TaskClassifier
 from vla_ros.models.heads.waypoint import WaypointHead
 from vla_ros.models.layers.prefix import PrefixTransformer
-from vla_ros.models.policies.senses import SensesConfig, SensingPolicy
+from vla_ros.models.policies.senses import Answer, gaze_at, SensesConfig, SensingPolicy
 from vla_ros.models.registry import PolicySpec, register_policy
 
 
@@ -41,13 +41,17 @@ class OctoReadoutPolicy(SensingPolicy):
         self.entrance = Entrance(width)
         self.sequence = PrefixTransformer(width, heads, config.layers)
         self.readouts = nn.Parameter(torch.randn(config.readouts, width) * 0.1)
-        self.chunk = WaypointHead(width, heads, spec, config.cell_px)
+        self.gaze = gaze_at(spec, config)
+        self.chunk = WaypointHead(width, heads, spec)
         self.task = TaskClassifier(width, heads, len(spec.tasks))
 
     def forward(
         self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
     ) -> PolicyOutput:
         """Return what the contract says; see ``vla_ros.models.contract``."""
+        return self.answer(image, text, text_mask, state).output
+
+    def answer(self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor) -> Answer:
         vision, words, robot = self.senses(image, text, text_mask, state)
         seen, said, felt = self.entrance(vision, words, robot)
         prefix = all_joined(seen, said, felt)
@@ -55,10 +59,24 @@ class OctoReadoutPolicy(SensingPolicy):
         read, weights = self.sequence(prefix.tokens, prefix.mask, readouts, causal=False)
         attention = words_by_readers(weights, seen, said)
         there = torch.ones_like(read[:, :, 0], dtype=torch.bool)
-        chunk = self.chunk(read, there, attention, vision, words, state)
-        return PolicyOutput(
+        looks = self.gaze(attention, words, vision.tokens)
+        chunk = self.chunk(read, there, looks, state)
+        output = PolicyOutput(
             chunk_actions(chunk),
             torch.sigmoid(chunk.termination_logit),
             self.task(read),
             self.senses.on_grid(attention),
         )
+        return Answer(output, looks)
+
+    def learn(
+        self,
+        image: Tensor,
+        text: Tensor,
+        text_mask: Tensor,
+        state: Tensor,
+        actions: Tensor,
+        done: Tensor,
+    ) -> Learned:
+        output, looks = self.answer(image, text, text_mask, state)
+        return Learned(output, {}, looks)

@@ -6,13 +6,15 @@ former learns more from few pictures; the latter sees the whole picture from eve
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple, Optional
 
 import torch
 from torch import nn, Tensor
 
-from vla_ros.models.contract import PolicyModule, PolicyOutput, Traits
+from vla_ros.models.contract import Learned, PolicyModule, PolicyOutput, Traits
 from vla_ros.models.fusion.tokens import Tokens
 from vla_ros.models.heads.chunk import Workspace
+from vla_ros.models.layers.gaze import Gaze, Looks
 from vla_ros.models.layers.position import SinusoidPosition
 from vla_ros.models.registry import PolicySpec
 from vla_ros.models.state.proprioception import ProprioceptionEncoder
@@ -135,6 +137,20 @@ class Senses(nn.Module):
         return attention.unflatten(2, [self.rows, self.columns])
 
 
+def gaze_at(spec: PolicySpec, config: SensesConfig) -> Gaze:
+    """Return a gaze at the cells that these senses see."""
+    cell_px, camera = config.cell_px, spec.camera
+    xy = cells_on_table(camera, cell_px, OBJECT_PLANE_M)
+    return Gaze(config.width, xy, camera.height // cell_px, camera.width // cell_px)
+
+
+class Answer(NamedTuple):
+    """What a policy returns, and where it looked, if it needs a look."""
+
+    output: PolicyOutput
+    looks: Optional[Looks]  # noqa: UP045  TorchScript reads no other union in a NamedTuple
+
+
 class SensingPolicy(PolicyModule):
     """A policy that is given all it knows by its senses."""
 
@@ -153,6 +169,6 @@ class SensingPolicy(PolicyModule):
         state: Tensor,
         actions: Tensor,
         done: Tensor,
-    ) -> tuple[PolicyOutput, dict[str, Tensor]]:
+    ) -> Learned:
         """Look at each picture once."""
-        return self(image, text, text_mask, state), {}
+        return Learned(self(image, text, text_mask, state), {})

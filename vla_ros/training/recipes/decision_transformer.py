@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vla_ros.interfaces import POSE_CHANNELS
-from vla_ros.models.contract import PolicyOutput
+from vla_ros.models.contract import Learned
 from vla_ros.models.policies.decision_transformer import DecisionTransformerPolicy
 from vla_ros.training.losses import class_loss
 from vla_ros.training.recipes.imitation import ImitationRecipe, Shown
@@ -20,10 +20,10 @@ class DecisionTransformerRecipe(ImitationRecipe):
 
     _policy: DecisionTransformerPolicy
 
-    def _learn(self, shown: Shown) -> tuple[PolicyOutput, dict[str, Tensor]]:
+    def _learn(self, shown: Shown) -> Learned:
         to_go = rows_to_go(shown.actions)
         output, logits = self._policy.decide(*shown.given, to_go)
-        return output, {'to_go': class_loss(logits.float(), to_go)}
+        return Learned(output, {'to_go': class_loss(logits.float(), to_go)})
 
 
 def rows_to_go(actions: Tensor) -> Tensor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from vla_ros.models.contract import PolicyOutput
+from vla_ros.models.contract import Learned
 from vla_ros.models.policies.embodied import EmbodiedPolicy
 from vla_ros.training.losses import class_loss
 from vla_ros.training.plans import plans
@@ -16,8 +14,8 @@ class EmbodiedRecipe(ImitationRecipe):
 
     _policy: EmbodiedPolicy
 
-    def _learn(self, shown: Shown) -> tuple[PolicyOutput, dict[str, Tensor]]:
+    def _learn(self, shown: Shown) -> Learned:
         steps = plans(shown.frames).masked_fill(shown.unclear[:, None], -1)  # (r, s)
-        output, plan = self._policy.intend(*shown.given, steps.clamp(min=0))
+        output, plan, looks = self._policy.intend(*shown.given, steps.clamp(min=0))
         loss = class_loss(plan.logits.float().flatten(0, 1), steps.flatten())
-        return output, {'plan': loss}
+        return Learned(output, {'plan': loss}, looks)

@@ -16,15 +16,16 @@ import torch
 from torch import Tensor
 
 from vla_ros.interfaces import ABSENT_TASK, REFUSALS, UNCLEAR_TASK
-from vla_ros.models.contract import PolicyModule, PolicyOutput
+from vla_ros.models.contract import Learned, PolicyModule, PolicyOutput
 from vla_ros.models.heads.chunk import Chunk
+from vla_ros.models.layers.gaze import Looks
 from vla_ros.models.layers.straight_move import StraightMove
 from vla_ros.models.registry import PolicySpec
-from vla_ros.models.vision.cells import cell_pixels
+from vla_ros.models.vision.cells import cell_pixels, OBJECT_PLANE_M
 from vla_ros.training.augment import augment, augment_text
-from vla_ros.training.batches import Batch, Batches
+from vla_ros.training.batches import Batch, Batches, on_table
 from vla_ros.training.config import TrainConfig
-from vla_ros.training.losses import class_loss, cloning_losses, part_loss
+from vla_ros.training.losses import class_loss, cloning_losses, part_loss, position_loss
 from vla_ros.training.recipes.recipe import Chooser, Lesson
 from vla_ros.training.sentences import SentenceBank, SentenceBatch
 from vla_ros.training.spoken import is_unclear, Spoken
@@ -60,6 +61,7 @@ class ImitationRecipe:
         self.random = torch.Generator()
         self._policy = policy
         self._config = config.batch
+        self._camera = spec.camera
         self._device = next(policy.parameters()).device
         self._mixed = bfloat16_is_faster(self._device)
         self._move = StraightMove(
@@ -85,13 +87,15 @@ class ImitationRecipe:
     def __call__(self, lesson: Lesson) -> dict[str, Tensor]:
         shown = self._shown(lesson)
         with self._mixed_precision():
-            output, further = self._learn(shown)
+            output, further, looks = self._learn(shown)
         losses = {
             **cloning_losses(as_chunk(output), shown.actions, shown.done),
             'task': class_loss(output.task_logits.float(), shown.task),
         }
         if self._is_taught_to_look:
             losses['heat'] = self._heat(output.attention, shown.frames, shown.unclear)
+        if looks is not None:
+            losses |= self._looking(looks, shown.frames, shown.unclear)
         return {**losses, **further}
 
     def _shown(self, lesson: Lesson) -> Shown:
@@ -107,8 +111,8 @@ class ImitationRecipe:
             frames,
         )
 
-    def _learn(self, shown: Shown) -> tuple[PolicyOutput, dict[str, Tensor]]:
-        """Return what the policy does and its further losses; others may teach it otherwise."""
+    def _learn(self, shown: Shown) -> Learned:
+        """Return what the policy does and learns besides; others may teach it otherwise."""
         return self._policy.learn(*shown.given, shown.actions, shown.done)
 
     def _mixed_precision(self) -> torch.autocast:
@@ -126,10 +130,24 @@ class ImitationRecipe:
     def _heat(self, attention: Tensor, frames: Batch, unclear: Tensor) -> Tensor:
         """Return how far the attention of all words is from the object and the zone they name."""
         seen = attention.float().sum(dim=1).flatten(1)  # (r, c)
-        named = torch.stack([frames.object_px, frames.zone_px], dim=1)  # (r, 2, 2)
-        named = named.masked_fill(unclear[:, None, None], torch.nan)
         scores = seen.clamp(min=_EPSILON).log()
+        named = _named_px(frames, unclear)
         return part_loss(scores[:, None], named[:, None], self._cells, self._sigma_px)
+
+    def _looking(self, looks: Looks, frames: Batch, unclear: Tensor) -> dict[str, Tensor]:
+        """Return how far each look is from what it is at, as a map and as a place."""
+        named = _named_px(frames, unclear)  # (r, 2, 2): first the object, then the zone
+        at = torch.stack(
+            [
+                on_table(named[:, 0], self._camera, OBJECT_PLANE_M),
+                on_table(named[:, 1], self._camera, 0.0),
+            ],
+            dim=1,
+        )
+        return {
+            'gaze': part_loss(looks.scores, named[:, :, None], self._cells, self._sigma_px),
+            'point': position_loss(looks.points.flatten(0, 1), at.flatten(0, 1)),
+        }
 
     @staticmethod
     def prepare(policy: PolicyModule, unseen: Callable[[], Batches]) -> None:
@@ -145,6 +163,12 @@ def as_chunk(output: PolicyOutput) -> Chunk:
         torch.logit(actions[..., 7], _EPSILON),
         torch.logit(output.termination.float(), _EPSILON),
     )
+
+
+def _named_px(frames: Batch, unclear: Tensor) -> Tensor:
+    """Return (r, 2, 2): where object and zone are seen, NaN for what is not there or unclear."""
+    named = torch.stack([frames.object_px, frames.zone_px], dim=1)
+    return named.masked_fill(unclear[:, None, None], torch.nan)
 
 
 def unclear_rows(sentences: SentenceBatch) -> Tensor:

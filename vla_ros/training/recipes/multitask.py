@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor
 from torch.nn import functional
 
-from vla_ros.models.contract import PolicyOutput
+from vla_ros.models.contract import Learned
 from vla_ros.models.policies.multitask import MultitaskPolicy
 from vla_ros.models.registry import PolicySpec
 from vla_ros.pipeline.text_encoder import load_text_encoder
@@ -24,8 +23,8 @@ class MultitaskRecipe(ImitationRecipe):
         super().__init__(policy, spec, config)
         self._questions = Questions(load_text_encoder().encode_all, spec.camera)
 
-    def _learn(self, shown: Shown) -> tuple[PolicyOutput, dict[str, Tensor]]:
-        output, further = super()._learn(shown)
+    def _learn(self, shown: Shown) -> Learned:
+        learned = super()._learn(shown)
         asked = self._questions.draw(shown.frames, self.random)
         image, _, _, state = shown.given
         of_picture = state[:: len(state) // len(image)]
@@ -35,4 +34,5 @@ class MultitaskRecipe(ImitationRecipe):
             reply.float(), asked.answers.nan_to_num(), reduction='none'
         )
         known = asked.answers.isfinite().all(dim=1)
-        return output, {**further, 'answers': mean_known(loss.sum(dim=1), known)}
+        answers = mean_known(loss.sum(dim=1), known)
+        return learned._replace(losses={**learned.losses, 'answers': answers})
