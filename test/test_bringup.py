@@ -153,8 +153,9 @@ def test_another_speed_makes_the_sim_publish_the_clock_and_the_others_follow_it(
     assert all(spec.parameters['use_sim_time'] is True for spec in others)
 
 
-def test_the_simulation_in_a_namespace_has_a_clock_of_its_own():
-    specs = GRAPHS['sim'](Options(real_time_factor=2.0, namespace='arm'))
+@pytest.mark.parametrize('chosen', ['arm', ''], ids=['chosen', 'perhaps pushed'])
+def test_the_simulation_in_a_namespace_has_a_clock_of_its_own(chosen: str):
+    specs = GRAPHS['sim'](Options(real_time_factor=2.0, namespace=chosen))
     assert all(spec.remaps == (('/clock', 'clock'),) for spec in specs)
 
 

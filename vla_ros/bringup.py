@@ -27,6 +27,10 @@ PIPELINE = ('camera', 'command', 'inference', 'pose', 'marker')
 #: Those that may share a process: what looks on stays out of the way of what drives.
 COMPOSED = ('camera', 'command', 'inference', 'pose')
 
+# Two simulations in their namespaces, also where a launch file pushes those, have a time each; any
+# other simulator has one for all. Without a namespace this changes nothing.
+_OWN_CLOCK = (('/clock', 'clock'),)
+
 _NAMESPACE = re.compile(r'(?!.*__)(/?[A-Za-z_]\w*)(/[A-Za-z_]\w*)*/?|/?')
 
 
@@ -176,7 +180,7 @@ def sim_graph(options: Options) -> tuple[NodeSpec, ...]:
     if clock:
         chosen['publish_clock'] = True
     specs = (_node('sim', options, files, chosen), *_pipeline(options, files, clock))
-    return tuple(replace(spec, remaps=_own_clock(options)) for spec in specs) if clock else specs
+    return tuple(replace(spec, remaps=_OWN_CLOCK) for spec in specs) if clock else specs
 
 
 def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
@@ -336,11 +340,6 @@ def _check_node_names(path: Path, sections: Iterable[str]) -> None:
                 f'params_file {path}: {section!r} names none of the nodes '
                 f'{", ".join(["sim", *PIPELINE, "rviz"])}, as in "/**/pose:"'
             )
-
-
-def _own_clock(options: Options) -> tuple[tuple[str, str], ...]:
-    # Two simulations in their namespaces have a time each; any other simulator has one for all.
-    return (('/clock', 'clock'),) if _absolute(options.namespace) else ()
 
 
 def _absolute(namespace: str) -> str:
