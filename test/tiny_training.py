@@ -11,6 +11,7 @@ from vla_ros.training.config import load_config
 from vla_ros.training.parallel import (
     average_gradients,
     first_alone,
+    is_first,
     launched,
     ranks,
     run_ranks,
@@ -77,6 +78,8 @@ def main(folder: Path):
         with first_alone():
             folder.mkdir(exist_ok=own_rank() > 0)
         run_ranks(ranks(), train, ranks(), folder, 6)
+    if is_first():
+        print('done')
 
 
 if __name__ == '__main__':

@@ -60,7 +60,9 @@ def test_processes_that_torchrun_starts_learn_what_one_does(tmp_path):
     run_ranks(1, train, 1, whole, 6)
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
     script = [tiny_training.__file__, str(shared)]
-    subprocess.run([*torchrun, '--nproc-per-node', '2', *script], check=True, timeout=120)
+    command = [*torchrun, '--nproc-per-node', '2', *script]
+    done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    assert done.stdout.splitlines().count('done') == 1
     wanted = torch.load(whole / 'weights-0.pt')
     for rank in range(2):
         got = torch.load(shared / f'weights-{rank}.pt')

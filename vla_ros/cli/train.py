@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from vla_ros.training.config import load_config
+    from vla_ros.training.parallel import is_first
     from vla_ros.training.run import train
 
     check_least(args, seed=0, workers=1)
@@ -29,5 +30,6 @@ def run(args: argparse.Namespace) -> int:
     if args.seed is not None:
         config = replace(config, seed=args.seed)
     path = train(config, args.runs / args.name, args.name, args.workers, args.device)
-    print(f'policy: {path}')
+    if is_first():
+        print(f'policy: {path}')
     return 0

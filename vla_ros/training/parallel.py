@@ -95,6 +95,11 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
+def is_first() -> bool:
+    """Return whether this is not one of those that torchrun started beside the first."""
+    return not distributed.is_torchelastic_launched() or os.environ['RANK'] == '0'
+
+
 def step_seed(seed: int, step: int, rank: int) -> int:
     """Return what torch is seeded with in a step of a process: another one in every other."""
     return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0])

@@ -61,7 +61,7 @@ class Gaze(nn.Module):
         seen = (counts[:, :, :, None] * attention.float()[:, :, None]).sum(dim=1)  # (b, looks, c)
         scores = self.sharpness * seen.clamp(min=1e-6).log()
         xy = self.xy + self.cell_m * torch.tanh(self.mend(cells).float())  # (b, c, 2)
-        near = None if self.training else self.near
-        _, points, features = point_at(scores, xy, cells.float(), near)
+        # Maps are taught as maps: so, in training too, only the surroundings of the peak count.
+        _, points, features = point_at(scores, xy, cells.float(), self.near)
         size = [attention.shape[0], -1]
         return Looks(scores, points.unflatten(0, size), self.token(features.unflatten(0, size)))
