@@ -79,7 +79,7 @@ def main(folder: Path):
             folder.mkdir(exist_ok=own_rank() > 0)
         run_ranks(ranks(), train, ranks(), folder, 6)
     if is_first():
-        print('done')
+        sys.stdout.write('done\n')
 
 
 if __name__ == '__main__':

@@ -23,7 +23,7 @@ class WaypointHead(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(self, width: int, heads: int, spec: PolicySpec) -> None:
+    def __init__(self, width: int, heads: int, spec: PolicySpec, hidden: int = 256) -> None:
         super().__init__()
         # TorchScript sees attributes but no globals.
         self.coarse_m, self.fine_m, self.offset_m = 0.1, 0.02, 0.08
@@ -35,11 +35,11 @@ class WaypointHead(nn.Module):
         lengths = 3 * LOOKS + 1  # to each look along x, y and straight; above the table
         outputs = self.places + 3 + 2 + 2
         self.to_move = nn.Sequential(
-            nn.Linear(width + 2 * lengths + 4, 2 * width),
+            nn.Linear(width + 2 * lengths + 4, hidden),
             nn.GELU(),
-            nn.Linear(2 * width, 2 * width),
+            nn.Linear(hidden, hidden),
             nn.GELU(),
-            nn.Linear(2 * width, outputs),
+            nn.Linear(hidden, outputs),
         )
         self.move = StraightMove(spec.horizon, spec.dt_s, spec.speed_m_s, spec.angular_speed_rad_s)
         self.register_buffer('low', torch.tensor(spec.workspace_min), persistent=False)

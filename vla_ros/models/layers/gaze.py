@@ -35,22 +35,23 @@ class Gaze(nn.Module):
     Attention (b, n, c) of words (b, n, width) over cells (b, c, width) to Looks.
 
     ``xy`` (c, 2) m is where on the table the middle of each of ``rows`` times ``columns`` cells
-    looks; what a cell shows may mend that by ``cell_m``.
+    looks; what is seen there, and what it is called, may mend a place by ``mend_m``: within one
+    cell may be two things.
     """
 
     xy: Tensor
     near: Tensor
 
     def __init__(
-        self, width: int, xy: Tensor, rows: int, columns: int, cell_m: float = 0.04
+        self, width: int, xy: Tensor, rows: int, columns: int, mend_m: float = 0.06
     ) -> None:
         super().__init__()
-        self.cell_m = cell_m
+        self.mend_m = mend_m
         self.ask = nn.Linear(width, LOOKS)
         # A mean over heads is never sharp; a sharper map of it has its peak where that has its.
         self.sharpness = nn.Parameter(torch.tensor(3.0))
-        self.mend = nn.Linear(width, 2)
-        self.token = nn.Linear(width, width)
+        self.token = nn.Linear(2 * width, width)
+        self.mend = nn.Sequential(nn.GELU(), nn.Linear(width, 2))
         self.register_buffer('xy', xy, persistent=False)
         self.register_buffer('near', neighbours(rows, columns, reach=1), persistent=False)
 
@@ -60,8 +61,11 @@ class Gaze(nn.Module):
         counts = asked.softmax(dim=1)  # (b, n, looks)
         seen = (counts[:, :, :, None] * attention.float()[:, :, None]).sum(dim=1)  # (b, looks, c)
         scores = self.sharpness * seen.clamp(min=1e-6).log()
-        xy = self.xy + self.cell_m * torch.tanh(self.mend(cells).float())  # (b, c, 2)
+        called = counts.transpose(1, 2) @ words.tokens.float()  # (b, looks, width)
+        xy = self.xy.expand(attention.shape[0], -1, -1)
         # Maps are taught as maps: so, in training too, only the surroundings of the peak count.
         _, points, features = point_at(scores, xy, cells.float(), self.near)
         size = [attention.shape[0], -1]
-        return Looks(scores, points.unflatten(0, size), self.token(features.unflatten(0, size)))
+        tokens = self.token(torch.cat([features.unflatten(0, size), called], dim=-1))
+        mended = self.mend_m * torch.tanh(self.mend(tokens).float())
+        return Looks(scores, points.unflatten(0, size) + mended, tokens)

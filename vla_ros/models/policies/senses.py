@@ -43,7 +43,7 @@ class SensesConfig:
     image_width: int = 64
     image_layers: int = 4
     text_width: int = 128
-    width: int = 96
+    width: int = 64
     heads: int = 4
 
 
