@@ -42,10 +42,9 @@ def ratio(rounds: Sequence[Mapping[str, float]], name: str, reference: str) -> R
     """
     Return what ``name`` takes of what ``reference`` takes, over the rounds.
 
-    NaN where a reference takes nothing, which measurement error can make of very little.
+    Infinite where a reference takes nothing, which measurement error can make of very little.
     """
-    ratios = [r[name] / r[reference] if r[reference] > 0.0 else math.nan for r in rounds]
-    return over(ratios)
+    return over([r[name] / r[reference] if r[reference] > 0.0 else math.inf for r in rounds])
 
 
 def probe_s() -> float:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 import json
+import math
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -331,15 +332,15 @@ def _end(path: Path | None, result: dict[str, Any], probes: list[float]) -> int:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {'host': host(), 'noise': noise(probes), 'warning': warning, **result}
-        text = json.dumps(_without_nan(document), indent=1, allow_nan=False)
+        text = json.dumps(_finite(document), indent=1, allow_nan=False)
         path.write_text(text + '\n', encoding='utf-8')
     return 0
 
 
-def _without_nan(value: Any) -> Any:
-    """Return ``value`` with None, which JSON has, for NaN, which it has not."""
+def _finite(value: Any) -> Any:
+    """Return ``value`` with None, which JSON has, for what it has not: NaN and infinity."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    return None if value != value else value
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
