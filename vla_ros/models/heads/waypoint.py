@@ -29,7 +29,6 @@ class WaypointHead(nn.Module):
         self.coarse_m, self.fine_m, self.offset_m = 0.1, 0.02, 0.08
         self.table_m, self.lift_m = 0.03, 0.1
         self.max_yaw_rad = math.radians(60.0)
-        self.gripper_gain = 6.0  # a wish is open or closed
         self.places = LOOKS + 1  # and where the hand is
         self.readout = Readout(width, heads, queries=1)
         lengths = 3 * LOOKS + 1  # to each look along x, y and straight; above the table
@@ -65,8 +64,7 @@ class WaypointHead(nn.Module):
         z = self.low[2] + (self.high[2] - self.low[2]) * height
         goal = torch.minimum(torch.maximum(torch.cat([xy, z], dim=-1), self.low), self.high)
         towards = nearest_yaw(yaw, tool_yaw(state[:, 3:7]), self.max_yaw_rad)
-        gripper_logit = self.gripper_gain * chances[:, 0]
-        rows = self.move(state, goal, towards, gripper_logit)
+        rows = self.move(state, goal, towards, chances[:, 0])
         k = rows.shape[1]
         return Chunk(rows[..., :3], rows[..., 3:7], rows[..., 7], chances[:, 1:].expand(-1, k))
 
