@@ -10,7 +10,7 @@ from vla_ros.paths import share_dir
 DEFAULT = str(share_dir() / 'config' / 'train' / 'default.yaml')
 TINY = """
 policy: late
-options: {image_width: 8, width: 16, heads: 2}
+options: {image_width: 8, text_width: 8, width: 8, heads: 2}
 episodes: 2
 demonstrations: {episode_s: 0.6, labels_per_frame: 2, render_sizes: [96]}
 corrections: {at_steps: []}

@@ -32,13 +32,17 @@ def bring_source(parts_of: str, folder: Path) -> None:
     Copy the policy that parts are taken of into a run's folder, unless it is there.
 
     So a run goes on with the same parts when the package has got another policy meanwhile. Raises
-    ConfigurationError if there is no such policy.
+    ConfigurationError if there is no such policy, or it is not TorchScript.
     """
     target = source_path(folder)
     if not parts_of or target.exists():
         return
     path = shipped_policy_path() if parts_of == SHIPPED else Path(parts_of)
-    load_policy(path, torch.get_num_threads())
+    backend = load_policy(path, torch.get_num_threads()).manifest.backend
+    if backend != 'torchscript':
+        raise ConfigurationError(
+            f'parts_of: {path} was exported for {backend}; give the TorchScript file'
+        )
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(manifest_path(path), manifest_path(target))
     shutil.copyfile(path, target)
@@ -50,7 +54,9 @@ def keep_parts(policy: nn.Module, path: Path) -> None:
 
     Raises ConfigurationError if that one has no such part, or one of another size.
     """
-    weights = torch.jit.load(path, map_location='cpu').state_dict()
+    source = load_policy(path, torch.get_num_threads()).module
+    assert isinstance(source, nn.Module)  # see bring_source
+    weights = source.state_dict()
     for part in policy.modules():
         if not isinstance(part, Part):
             continue
