@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn, Tensor
 
-from vla_ros.models.contract import Learned, PolicyOutput
+from vla_ros.models.contract import PolicyOutput
 from vla_ros.models.fusion.perceiver import words_by_readers
 from vla_ros.models.fusion.tokens import all_joined, Entrance
 from vla_ros.models.heads.chunk import chunk_actions
@@ -49,9 +49,11 @@ class OctoReadoutPolicy(SensingPolicy):
         self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
     ) -> PolicyOutput:
         """Return what the contract says; see ``vla_ros.models.contract``."""
-        return self.answer(image, text, text_mask, state).output
+        return self.look_and_act(image, text, text_mask, state).output
 
-    def answer(self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor) -> Answer:
+    def look_and_act(
+        self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
+    ) -> Answer:
         vision, words, robot = self.senses(image, text, text_mask, state)
         seen, said, felt = self.entrance(vision, words, robot)
         prefix = all_joined(seen, said, felt)
@@ -68,15 +70,3 @@ class OctoReadoutPolicy(SensingPolicy):
             self.senses.on_grid(attention),
         )
         return Answer(output, looks)
-
-    def learn(
-        self,
-        image: Tensor,
-        text: Tensor,
-        text_mask: Tensor,
-        state: Tensor,
-        actions: Tensor,
-        done: Tensor,
-    ) -> Learned:
-        output, looks = self.answer(image, text, text_mask, state)
-        return Learned(output, {}, looks)

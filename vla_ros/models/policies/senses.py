@@ -171,4 +171,11 @@ class SensingPolicy(PolicyModule):
         done: Tensor,
     ) -> Learned:
         """Look at each picture once."""
-        return Learned(self(image, text, text_mask, state), {})
+        output, looks = self.look_and_act(image, text, text_mask, state)
+        return Learned(output, {}, looks)
+
+    def look_and_act(
+        self, image: Tensor, text: Tensor, text_mask: Tensor, state: Tensor
+    ) -> Answer:
+        """Return what ``forward`` does, and the looks of a policy that has some."""
+        return Answer(self(image, text, text_mask, state), None)
