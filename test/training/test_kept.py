@@ -1,12 +1,15 @@
 import shutil
 
 import pytest
+from tiny_policy import TinyPolicy, write_policy
 import torch
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.models.convert import convert
 from vla_ros.models.part import Part
 from vla_ros.models.registry import build_policy, policy_names
 from vla_ros.paths import shipped_policy_path
+from vla_ros.pipeline.manifest import read_manifest
 from vla_ros.training.config import load_config
 from vla_ros.training.kept import bring_source, keep_parts, SHIPPED, source_path, told
 from vla_ros.training.run import policy_spec
@@ -76,6 +79,18 @@ def test_a_run_goes_on_with_the_policy_that_it_began_with(tmp_path, source):
 def test_a_policy_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ConfigurationError, match='nowhere.pt'):
         bring_source('nowhere.pt', tmp_path)
+
+
+def test_a_policy_for_another_backend_is_told_and_not_brought(tmp_path):
+    for package in ('onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(package, reason='the extra fast is not installed')
+    manifest = read_manifest(write_policy(tmp_path / 'tiny.pt'))
+    exported = tmp_path / 'exported' / 'tiny.onnx'
+    convert(TinyPolicy(), manifest, 'onnx', exported)
+    folder = tmp_path / 'run'
+    with pytest.raises(ConfigurationError, match=r'tiny\.onnx was exported for onnxruntime'):
+        bring_source(str(exported), folder)
+    assert not folder.exists()
 
 
 def test_nothing_is_brought_where_all_is_learned(tmp_path):
