@@ -16,6 +16,7 @@ from vla_ros.bench.pipeline import (
     FLOOR,
     goals,
     GRPC,
+    LEAST,
     Load,
     measure,
     NAIVE,
@@ -108,7 +109,7 @@ def test_the_time_of_a_child_is_counted_as_its_own():
 @pytest.mark.ros
 @pytest.mark.graph
 @pytest.mark.xdist_group('graph')
-@pytest.mark.parametrize('name', [FLOOR, PLAIN, WEBSOCKET, GRPC])
+@pytest.mark.parametrize('name', [FLOOR, PLAIN, LEAST, WEBSOCKET, GRPC])
 def test_a_baseline_runs(name):
     load = Load(frames=10, rate_hz=20.0, size=(320, 240))
     compared = subjects(load)

@@ -37,7 +37,7 @@ READY_S = 90.0
 PERIOD_MS = 20.0
 LATE = 1.25
 
-FLOOR, NAIVE, PLAIN = 'direct calls', 'naive node', 'plain nodes'
+FLOOR, NAIVE, PLAIN, LEAST = 'direct calls', 'naive node', 'plain nodes', 'one node'
 WEBSOCKET, GRPC = 'websocket', 'gRPC'
 APART, COMPOSED = 'four processes', 'composed'
 #: What the policy servers need: the extra ``bench``, and openpi-client (see setup.py).
@@ -130,13 +130,16 @@ def subjects(load: Load) -> dict[str, Subject]:
         for name in ('camera', 'command', 'inference', 'pose')
     )
     naive = Script('naive', 'naive_node', namespace=NAMESPACE)
+    least = Script('one_node', 'one_node', namespace=NAMESPACE)
     direct = Script(_ROBOT, 'direct_calls', arguments=load.arguments(), respawn=False)
     serve = all(map(find_spec, _OF_SERVERS))
+    scripted = {**ours, **scripts()}
     return {
-        FLOOR: Subject((direct,), {**ours, **plain}),
+        FLOOR: Subject((direct,), scripted),
         NAIVE: Subject((naive, robot), plain),
         PLAIN: Subject((*nodes, robot), plain),
-        **({name: _served(name, load, {**ours, **plain}) for name in (WEBSOCKET, GRPC) if serve}),
+        LEAST: Subject((least, robot), scripted),
+        **({name: _served(name, load, scripted) for name in (WEBSOCKET, GRPC) if serve}),
         APART: Subject((*pipeline(), robot), ours),
         COMPOSED: Subject((*pipeline(composed=True), robot), ours),
     }
