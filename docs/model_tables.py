@@ -121,12 +121,13 @@ def objectives_section(folder: Path) -> str:
     parts = [table(('example', 'measured', 'seeds', 'mean, 95 % interval', 'against', ''), rows)]
     for name, result in results.items():
         parts.append(f'### {name}')
-        budget = {key: value for key, value in result['config'].items() if key != 'tokenizer'}
-        settings = ', '.join(f'{key} {value}' for key, value in budget.items())
+        config = {key: value for key, value in result['config'].items() if key != 'tokenizer'}
+        seeds = config.pop('seeds')
+        settings = ', '.join(f'{key} {value}' for key, value in config.items())
         cost = f' {result["minutes"]} minutes of one core.' if 'minutes' in result else ''
         parts.append(
-            f'It {result["claims"]}. For each seed: {settings}; {result["frames"]} frames of '
-            f'{result["scenes"]} scenes, a fifth of them held out.{cost}'
+            f'It {result["claims"]}. {seeds} seeds, each: {settings}; {result["frames"]} frames '
+            f'of {result["scenes"]} scenes, a fifth of them held out.{cost}'
         )
         parts += [f'![{text}]({folder.name}/{file})' for file, text in result['pictures'].items()]
         parts += [f'*{text.capitalize()}.*' for text in result['pictures'].values()]

@@ -8,8 +8,8 @@ manifest says. ``docs/own_policy.md`` tells the rest.
     vla-ros up sim --policy-path out/red.pt      # and: vla-ros say "point at the red block"
 """
 
+import argparse
 from pathlib import Path
-import sys
 
 import torch
 from torch import nn, Tensor
@@ -107,5 +107,7 @@ def export(path: Path) -> PolicyManifest:
 
 
 if __name__ == '__main__':
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else 'out/red.pt')
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('path', nargs='?', type=Path, default=Path('out/red.pt'))
+    target = parser.parse_args().path
     print(f'{target}: {export(target).name}')

@@ -131,6 +131,16 @@ def test_it_tells_how_to_train_and_measure_again(policy):
         assert part in text
 
 
+def test_a_command_names_the_splits_that_are_of_it_alone(policy):
+    old, new = 'vla-ros eval --split known words --seed 0', 'vla-ros eval --split known --seed 0'
+    text = card(
+        policy,
+        known=replace(split('known', 98), command=new),
+        words=replace(split('words', 80), command=old),
+    )
+    assert f'    {new}\n    vla-ros eval --split words --seed 0\n' in text
+
+
 def test_pictures_of_failures_are_shown(policy):
     folder = pictures_folder(policy.with_name('policy.md'))
     folder.mkdir()

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from vla_ros.errors import ConfigurationError
-from vla_ros.paths import lexicon_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='lines "name,hex": dist/colornames.csv of the npm package color-name-list',
     )
     parser.add_argument(
-        '--out', metavar='FILE', type=Path, default=lexicon_path(), help='policies pin its content'
+        '--out',
+        metavar='FILE',
+        type=Path,
+        default=Path('lexicon.json'),
+        help='never that of the package, unless you train anew: policies pin its content',
     )
 
 

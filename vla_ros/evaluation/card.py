@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+import re
 
 from vla_ros.evaluation.disturbances import NO_STATE
 from vla_ros.evaluation.judging import HOLD_S, STILL_M
@@ -317,6 +318,12 @@ def _limits(report: Report) -> str:
 
 
 def _again(report: Report) -> str:
-    commands = dict.fromkeys(split.command for split in report.splits.values())
-    lines = '\n'.join(f'    {command}' for command in commands)
+    measured: dict[str, list[str]] = {}
+    for name, split in report.splits.items():
+        measured.setdefault(split.command, []).append(name.removesuffix(THROUGH_ROS))
+    # A split that was measured once more since is of the later command alone.
+    lines = '\n'.join(
+        '    ' + re.sub('(?<=--split )[a-z ]+?(?= --)', ' '.join(names), command)
+        for command, names in measured.items()
+    )
     return f'## Measure it again\n\n{lines}'
