@@ -242,7 +242,7 @@ ROBOT_ACTION = Topic(
     LATEST,
     'pose',
     'robot, sim, marker',
-    'servo-ready target pose at a fixed rate',
+    'servo-ready target pose at a fixed rate, from the first motion on',
 )
 GRIPPER_ACTION = Topic(
     'gripper_action', Float32, LATEST, 'pose', 'robot, sim', '0 open .. 1 closed'
