@@ -127,7 +127,7 @@ def measure(
     calls: int,
     on_round: Callable[[], None] = lambda: None,
 ) -> Iterator[Timing]:
-    """Yield a timing for each, with rows of ``looks``; ``on_round`` is called before each round."""
+    """Yield a timing of each with rows of ``looks``; ``on_round`` is called before a round."""
     modules = {(n, name): load(n) for n in threads for name, load in loaders.items()}
     cells = list(product(threads, batches, loaders))
     wall: dict[tuple[int, int, str], list[list[float]]] = {cell: [] for cell in cells}
