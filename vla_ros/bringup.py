@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 import json
 from pathlib import Path
-import re
 from typing import Any
 
 import yaml
 
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
+from vla_ros.names import is_name
 from vla_ros.pipeline.manifest import read_manifest
 
 Value = bool | int | float | str
@@ -30,8 +30,6 @@ COMPOSED = ('camera', 'command', 'inference', 'pose')
 # Two simulations in their namespaces, also where a launch file pushes those, have a time each; any
 # other simulator has one for all. Without a namespace this changes nothing.
 _OWN_CLOCK = (('/clock', 'clock'),)
-
-_NAMESPACE = re.compile(r'(?!.*__)(/?[A-Za-z_]\w*)(/[A-Za-z_]\w*)*/?|/?')
 
 
 def option(default: Value, doc: str, **limits: Any) -> Any:
@@ -75,10 +73,11 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        if not _NAMESPACE.fullmatch(self.namespace):
+        name = self.namespace.removesuffix('/')
+        if name and not is_name(name):
             raise ConfigurationError(
-                f'namespace is {self.namespace!r}; valid: names of letters, digits and _ that '
-                'start with no digit, joined by /, as in "arm" or "/lab/arm"'
+                f'namespace is {self.namespace!r}; valid: names of ASCII letters, digits and _ '
+                'that start with no digit, joined by /, as in "arm" or "/lab/arm"'
             )
         for f in fields(self):
             _check_limits(f.name, getattr(self, f.name), f.metadata)

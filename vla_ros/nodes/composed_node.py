@@ -22,11 +22,12 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.utilities import remove_ros_args
 
+from vla_ros.errors import EXIT_CONFIGURATION
 from vla_ros.nodes.camera_node import CameraNode
 from vla_ros.nodes.command_node import CommandNode
 from vla_ros.nodes.inference_node import InferenceNode
 from vla_ros.nodes.pose_node import PoseNode
-from vla_ros.nodes.runner import EXIT_CONFIGURATION, prepare_environment, run_threads
+from vla_ros.nodes.runner import prepare_environment, run_threads
 
 #: The nodes by thread. The first thread runs while the nodes of the second are still being made.
 THREADS: tuple[dict[str, Callable[..., Node]], ...] = (

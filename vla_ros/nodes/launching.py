@@ -14,7 +14,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from vla_ros.bringup import environment, exposure, GRAPHS, NodeSpec, Options, options_of
-from vla_ros.supervisor import EXIT_CONFIGURATION
+from vla_ros.errors import EXIT_CONFIGURATION
 
 RESPAWN_DELAY_S = 2.0
 

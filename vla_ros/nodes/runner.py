@@ -22,16 +22,13 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from vla_ros import bringup, heartbeat
-from vla_ros.errors import ConfigurationError, GET_OPENCV
+from vla_ros.errors import ConfigurationError, EXIT_CONFIGURATION, GET_OPENCV
 from vla_ros.freed_memory import keep_freed_memory
 from vla_ros.nodes import executors, in_process
 from vla_ros.shared_memory import remove_stale_locks
 
 #: What rclpy raises for a parameter of its own, such as use_sim_time, of another type.
 _BAD_PARAMETER = (InvalidParameterTypeException, InvalidParameterValueException)
-
-#: Exit code after a user's mistake, which a restart would only repeat.
-EXIT_CONFIGURATION = 2
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
