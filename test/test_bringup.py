@@ -182,11 +182,12 @@ def test_arguments_are_what_ros_reads():
         log_level='warn',
     )
     assert spec.ros_arguments() == [
+        '--parameters',
+        json.dumps({'rate_hz': 50.0, 'name': 'a "b"', 'on': True}),
         '--ros-args',
         *('--log-level', 'warn', '--enclave', '/vla_ros/pose'),
         *('-r', '__node:=pose', '-r', '__ns:=/arm', '-r', 'robot_pose:=tcp'),
         *('--params-file', '/x.yaml'),
-        *('-p', 'rate_hz:=50.0', '-p', 'name:=' + json.dumps('a "b"'), '-p', 'on:=true'),
     ]
 
 

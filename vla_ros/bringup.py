@@ -120,7 +120,11 @@ def _check_limits(name: str, value: Any, limits: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node to start; a later parameter file wins over an earlier, ``parameters`` over all."""
+    """
+    One node to start; a later parameter file wins over an earlier, ``parameters`` over all.
+
+    For an executable of another package, ``parameters`` are for launch alone.
+    """
 
     name: str
     executable: str
@@ -148,17 +152,12 @@ class NodeSpec:
         remaps = [('__node', self.name), ('__ns', self.namespace or '/'), *self.remaps]
         return [
             *self.arguments,
+            # Not as -p, over which a file may win: see vla_ros.nodes.overrides.
+            *(['--parameters', json.dumps(dict(self.parameters))] if self.parameters else []),
             '--ros-args',
             *('--log-level', self.log_level, '--enclave', self.enclave),
             *_flags('-r', (f'{old}:={new}' for old, new in remaps)),
             *_flags('--params-file', map(str, self.parameter_files)),
-            *_flags(
-                '-p',
-                (
-                    f'{name}:={json.dumps(v, ensure_ascii=False)}'
-                    for name, v in self.parameters.items()
-                ),
-            ),
         ]
 
 
