@@ -122,6 +122,22 @@ def test_a_section_for_a_node_passes(tmp_path: Path, section: str):
     assert GRAPHS['robot'](Options(params_file=str(mine)))[0].parameter_files[-1] == mine
 
 
+def test_a_list_of_whole_and_decimal_numbers_is_named_with_the_fix(tmp_path: Path):
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text('/**/pose:\n  ros__parameters:\n    workspace_max: [1, 0.25, 0.40]\n')
+    with pytest.raises(ConfigurationError, match=r'workspace_max is .*; write \[1.0, 0.25, 0.4\]'):
+        GRAPHS['robot'](Options(params_file=str(mine)))
+
+
+@pytest.mark.parametrize(
+    'parameters', ['{robots: [a, b]}', '{rate_hz: 50}', '{a: [1, 2]}', '', '3']
+)
+def test_other_parameters_are_for_their_node_to_judge(tmp_path: Path, parameters: str):
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text(f'/**/pose:\n  ros__parameters: {parameters}\n')
+    assert GRAPHS['robot'](Options(params_file=str(mine)))[0].parameter_files[-1] == mine
+
+
 def test_a_missing_parameter_file_is_named():
     with pytest.raises(ConfigurationError, match='/nowhere.yaml: No such file'):
         GRAPHS['robot'](Options(params_file='/nowhere.yaml'))

@@ -326,6 +326,7 @@ def _user_files(options: Options) -> tuple[Path, ...]:
             f'{_config("vla.yaml")}: "/**/pose:" and below it "ros__parameters:"'
         )
     _check_node_names(path, document)
+    _check_numbers(path, document)
     return (path,)
 
 
@@ -338,6 +339,19 @@ def _check_node_names(path: Path, sections: Iterable[str]) -> None:
                 f'params_file {path}: {section!r} names none of the nodes '
                 f'{", ".join(["sim", *PIPELINE, "rviz"])}, as in "/**/pose:"'
             )
+
+
+def _check_numbers(path: Path, document: Mapping[str, Any]) -> None:
+    """Refuse lists of whole and decimal numbers: ROS reads none, and names no parameter then."""
+    for section in document.values():
+        parameters = section['ros__parameters']
+        for name, value in parameters.items() if isinstance(parameters, dict) else ():
+            kinds = {type(item) for item in value} if isinstance(value, list) else set()
+            if kinds == {int, float}:
+                raise ConfigurationError(
+                    f'params_file {path}: {name} is {value}, whole and decimal numbers in one '
+                    f'list; write {[float(number) for number in value]}'
+                )
 
 
 def _absolute(namespace: str) -> str:
