@@ -218,6 +218,29 @@ def test_rviz_shows_the_displays_of_this_package():
     assert Path(rviz.arguments[1]).is_file()
 
 
+def test_one_base_frame_reaches_all_who_have_one():
+    options = Options(base_frame='fr3_link0')
+    specs = GRAPHS['robot'](options)
+    told = {spec.name: spec.parameters.get('base_frame') for spec in specs}
+    assert {name for name, frame in told.items() if frame} == {'pose', 'marker'}
+    assert set(told.values()) == {'fr3_link0', None}
+    (rviz,) = GRAPHS['rviz'](options)
+    assert rviz.arguments[2:] == ('-f', 'fr3_link0')
+
+
+def test_without_a_base_frame_the_parameter_files_say_it():
+    assert not any('base_frame' in spec.parameters for spec in GRAPHS['robot'](Options()))
+    assert '-f' not in GRAPHS['rviz'](Options())[0].arguments
+    assert 'base_frame' not in options_of('sim')  # the simulated robot has its own
+
+
+def test_a_policy_for_another_frame_than_the_chosen_one_is_refused():
+    path = str(shipped_policy_path())
+    assert GRAPHS['robot'](Options(policy_path=path, base_frame='base_link'))
+    with pytest.raises(ConfigurationError, match="'fr3_link0', and .* gives poses in 'base_link'"):
+        GRAPHS['robot'](Options(policy_path=path, base_frame='fr3_link0'))
+
+
 def test_options_are_read_from_text():
     options = Options.parse({'seed': '3', 'markers': 'False', 'real_time_factor': '2'})
     assert (options.seed, options.markers, options.real_time_factor) == (3, False, 2.0)

@@ -13,11 +13,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
 from vla_ros.names import is_name
+from vla_ros.params_file import check_params_file
 from vla_ros.pipeline.manifest import read_manifest
 
 Value = bool | int | float | str
@@ -51,6 +50,12 @@ class Options:
         '',
         'policy file with its manifest (.json) beside it; empty: the shipped policy',
         graphs=('robot', 'sim'),
+    )
+    base_frame: str = option(
+        '',
+        'frame of every pose, for all nodes at once; empty: that of the parameter file, base_link '
+        'where it says none',
+        graphs=('robot', 'rviz'),
     )
     markers: bool = option(True, 'run the marker node', graphs=('robot', 'sim'))
     inference: bool = option(
@@ -183,6 +188,7 @@ def sim_graph(options: Options) -> tuple[NodeSpec, ...]:
 
 def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
     """Return RViz with the displays of this package."""
+    fixed_frame = ('-f', options.base_frame) if options.base_frame else ()
     return (
         NodeSpec(
             'rviz',
@@ -191,7 +197,7 @@ def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
             namespace=_absolute(options.namespace),
             parameters={'use_sim_time': True} if options.use_sim_time else {},
             parameter_files=_user_files(options),
-            arguments=('-d', str(_config('vla.rviz'))),
+            arguments=('-d', str(_config('vla.rviz')), *fixed_frame),
             log_level=options.log_level,
             respawn=False,
         ),
@@ -251,11 +257,15 @@ def exposure(graph: str, existing: Mapping[str, str]) -> str:
 
 
 def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[NodeSpec, ...]:
+    _check_frame(options)
     policy = _policy(options)
+    frame: dict[str, Value] = {'base_frame': options.base_frame} if options.base_frame else {}
     special = {
         'camera': _image_size(options.policy_path),
         'command': policy,
         'inference': policy,
+        'pose': frame,
+        'marker': frame,
     }
     time: dict[str, Value] = {'use_sim_time': True} if clock else {}
     wanted = {'marker': options.markers, 'inference': options.inference}
@@ -301,6 +311,19 @@ def _policy(options: Options) -> dict[str, Value]:
     return {'policy_path': str(_expanded(options.policy_path))} if options.policy_path else {}
 
 
+def _check_frame(options: Options) -> None:
+    """Refuse a chosen policy whose poses are in another frame than the one that is chosen."""
+    if not (options.policy_path and options.base_frame):
+        return  # the pose node holds and says so
+    frame = read_manifest(_expanded(options.policy_path)).frame_id
+    if frame != options.base_frame:
+        raise ConfigurationError(
+            f'base_frame is {options.base_frame!r}, and {options.policy_path} gives poses in '
+            f'{frame!r}: none is transformed; choose its frame, or if both are names of one frame, '
+            'write that as frame_id into the manifest of the policy'
+        )
+
+
 def _image_size(policy_path: str) -> dict[str, Value]:
     """Return the camera node's parameters that follow from the policy's manifest."""
     if not policy_path:
@@ -314,44 +337,8 @@ def _user_files(options: Options) -> tuple[Path, ...]:
     if not options.params_file:
         return ()
     path = _expanded(options.params_file)
-    try:
-        document = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else ' '.join(str(error).split())
-        raise ConfigurationError(f'params_file {path}: {reason}') from error
-    sections = document.values() if isinstance(document, dict) else [None]
-    if not all(isinstance(s, dict) and 'ros__parameters' in s for s in sections):
-        raise ConfigurationError(
-            f'params_file {path}: every node needs ros__parameters, as in '
-            f'{_config("vla.yaml")}: "/**/pose:" and below it "ros__parameters:"'
-        )
-    _check_node_names(path, document)
-    _check_numbers(path, document)
+    check_params_file(path, ('sim', *PIPELINE, 'rviz'))
     return (path,)
-
-
-def _check_node_names(path: Path, sections: Iterable[str]) -> None:
-    """Refuse a section that is for none of the nodes: ROS would ignore it without a word."""
-    valid = {'*', '**', 'sim', *PIPELINE, 'rviz'}
-    for section in sections:
-        if str(section).rpartition('/')[2] not in valid:
-            raise ConfigurationError(
-                f'params_file {path}: {section!r} names none of the nodes '
-                f'{", ".join(["sim", *PIPELINE, "rviz"])}, as in "/**/pose:"'
-            )
-
-
-def _check_numbers(path: Path, document: Mapping[str, Any]) -> None:
-    """Refuse lists of whole and decimal numbers: ROS reads none, and names no parameter then."""
-    for section in document.values():
-        parameters = section['ros__parameters']
-        for name, value in parameters.items() if isinstance(parameters, dict) else ():
-            kinds = {type(item) for item in value} if isinstance(value, list) else set()
-            if kinds == {int, float}:
-                raise ConfigurationError(
-                    f'params_file {path}: {name} is {value}, whole and decimal numbers in one '
-                    f'list; write {[float(number) for number in value]}'
-                )
 
 
 def _absolute(namespace: str) -> str:
