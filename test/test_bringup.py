@@ -182,6 +182,29 @@ def test_another_simulators_clock_is_the_one_for_all_also_in_a_namespace(graph: 
     assert not any(spec.remaps for spec in specs)
 
 
+def test_a_remap_reaches_every_node():
+    remap = 'robot_action:=/arm/target camera/image_raw:=eye/image'
+    rules = (('robot_action', '/arm/target'), ('camera/image_raw', 'eye/image'))
+    for graph in GRAPHS:
+        assert all(spec.remaps == rules for spec in GRAPHS[graph](Options(remap=remap)))
+    for composed in (False, True):
+        specs = GRAPHS['robot'](Options(remap=remap, composed=composed))
+        assert all('robot_action:=/arm/target' in spec.ros_arguments() for spec in specs)
+
+
+def test_the_users_name_of_the_clock_comes_before_that_of_the_simulation():
+    sim = GRAPHS['sim'](Options(real_time_factor=2.0, remap='/clock:=/time'))[0]
+    assert sim.remaps == (('/clock', '/time'), ('/clock', 'clock'))  # the first one counts
+
+
+@pytest.mark.parametrize(
+    'remap', ['robot_action', 'a:=', ':=b', 'a:=b:=c', 'a=b', 'a:=~/b', 'é:=b', 'a:=b a:=c']
+)
+def test_a_remap_that_ros_would_refuse_or_ignore_is_refused(remap: str):
+    with pytest.raises(ConfigurationError, match='remap (is|gives)'):
+        Options(remap=remap)
+
+
 def test_a_seed_in_a_parameter_file_holds_unless_one_is_chosen():
     assert 'seed' not in GRAPHS['sim'](Options())[0].parameters
     assert GRAPHS['sim'](Options(seed=7))[0].parameters['seed'] == 7

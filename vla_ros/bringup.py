@@ -15,7 +15,7 @@ from typing import Any
 
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
-from vla_ros.names import is_name
+from vla_ros.names import is_name, remap_rules
 from vla_ros.params_file import check_params_file
 from vla_ros.pipeline.manifest import read_manifest
 
@@ -32,7 +32,12 @@ _OWN_CLOCK = (('/clock', 'clock'),)
 
 
 def option(default: Value, doc: str, **limits: Any) -> Any:
-    """Describe one option; ``limits``: ``choices``, ``ge``, ``le``, ``graphs`` (else: all)."""
+    """
+    Describe one option.
+
+    ``limits``: ``choices``, ``ge``, ``le``, ``graphs`` (else: all); ``repeated``: words, each of
+    which is given by a flag of its own.
+    """
     return field(default=default, metadata={'doc': doc, **limits})
 
 
@@ -45,6 +50,12 @@ class Options:
     """
 
     namespace: str = option('', 'namespace of every node and topic; empty: none')
+    remap: str = option(
+        '',
+        'OLD:=NEW: a topic of docs/nodes.md that has another name here; of several: with spaces '
+        'between',
+        repeated=True,
+    )
     params_file: str = option('', 'YAML with parameters of your own, as in config/vla.yaml')
     policy_path: str = option(
         '',
@@ -84,6 +95,7 @@ class Options:
                 f'namespace is {self.namespace!r}; valid: names of ASCII letters, digits and _ '
                 'that start with no digit, joined by /, as in "arm" or "/lab/arm"'
             )
+        remap_rules(self.remap.split())
         for f in fields(self):
             _check_limits(f.name, getattr(self, f.name), f.metadata)
         if self.composed and not self.inference:
@@ -91,6 +103,11 @@ class Options:
                 'composed is one process with the inference node in it: choose composed, or no '
                 'inference'
             )
+
+    @property
+    def remaps(self) -> tuple[tuple[str, str], ...]:
+        """Return old and new name of each topic of ``remap``."""
+        return remap_rules(self.remap.split())
 
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> Options:
@@ -183,7 +200,9 @@ def sim_graph(options: Options) -> tuple[NodeSpec, ...]:
     if clock:
         chosen['publish_clock'] = True
     specs = (_node('sim', options, files, chosen), *_pipeline(options, files, clock))
-    return tuple(replace(spec, remaps=_OWN_CLOCK) for spec in specs) if clock else specs
+    if not clock:
+        return specs
+    return tuple(replace(spec, remaps=(*spec.remaps, *_OWN_CLOCK)) for spec in specs)
 
 
 def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
@@ -197,6 +216,7 @@ def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
             namespace=_absolute(options.namespace),
             parameters={'use_sim_time': True} if options.use_sim_time else {},
             parameter_files=_user_files(options),
+            remaps=options.remaps,
             arguments=('-d', str(_config('vla.rviz')), *fixed_frame),
             log_level=options.log_level,
             respawn=False,
@@ -303,6 +323,7 @@ def _node(
         namespace=_absolute(options.namespace),
         parameters=parameters,
         parameter_files=(*files, *_user_files(options)),
+        remaps=options.remaps,
         log_level=options.log_level,
     )
 
@@ -319,8 +340,8 @@ def _check_frame(options: Options) -> None:
     if frame != options.base_frame:
         raise ConfigurationError(
             f'base_frame is {options.base_frame!r}, and {options.policy_path} gives poses in '
-            f'{frame!r}: none is transformed; choose its frame, or if both are names of one frame, '
-            'write that as frame_id into the manifest of the policy'
+            f'{frame!r}: none is transformed; choose its frame, or if both are names of one '
+            'frame, write that as frame_id into the manifest of the policy'
         )
 
 
