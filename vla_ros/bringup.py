@@ -64,8 +64,8 @@ class Options:
     )
     base_frame: str = option(
         '',
-        'frame of every pose, for all nodes at once; empty: that of the parameter file, base_link '
-        'where it says none',
+        'frame of every pose, for all nodes and RViz; empty: what the parameter file says, or '
+        'base_link, as RViz then shows',
         graphs=('robot', 'rviz'),
     )
     markers: bool = option(True, 'run the marker node', graphs=('robot', 'sim'))
