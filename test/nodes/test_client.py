@@ -13,6 +13,7 @@ import rclpy
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from vla_ros.cli import main
 from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import Pose
 from vla_ros.nodes import wiring
@@ -90,6 +91,35 @@ def test_a_command_said_once_arrives_at_once(pair):
         assert user.wait(lambda: heard, 5.0)
         assert heard[0].data == 'pick up the red block'
         assert user.wait(lambda: user.status.command == 'pick up the red block', 5.0)
+
+
+def test_a_topic_of_another_name_is_heard_there(graph):
+    publisher = graph.peer.create_publisher(DiagnosticStatus, '/elsewhere', wiring.STATUS.qos)
+    publisher.publish(DiagnosticStatus(values=[KeyValue(key='state', value='idle')]))
+    with client(graph, namespace='arm', remap='vla/status:=/elsewhere') as user:
+        assert user.wait_status().state == 'idle'
+
+
+@pytest.mark.parametrize(
+    'command', ['say x', 'status', 'record', 'viz', 'reset', 'up robot', 'up sim']
+)
+@pytest.mark.parametrize(
+    ('remap', 'reason'),
+    [('robot_actoin:=/x', 'did you mean robot_action?'), ('robot_action', 'valid: OLD:=NEW')],
+)
+def test_every_command_refuses_a_remap_of_no_topic(command, remap, reason, capsys):
+    assert main([*command.split(), '--remap', remap]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_record_tells_what_it_never_heard(pair, tmp_path):
+    pytest.importorskip('rosbags', reason='the extra record is not installed')
+    flags = ['--seconds', '1', '--remap', 'robot_action:=/arm/target']
+    code, output = vla_ros(pair, 'record', '--out', str(tmp_path / 'bag'), *flags)
+    assert code == 0, output
+    (told,) = [line for line in output.splitlines() if line.startswith('nothing came on')]
+    assert '/robot_action,' in told  # the pose node says it, but not there
+    assert '/vla/status,' not in told
 
 
 def test_a_wait_in_vain_ends(graph):

@@ -413,7 +413,7 @@ def test_one_robots_bad_input_stops_no_other(graph, arms):
     assert node._ports[0].errors == 0
 
 
-@pytest.mark.parametrize('names', [['1st'], ['a', 'a'], ['/a'], ['a__b ']])
+@pytest.mark.parametrize('names', [['1st'], ['a', 'a'], ['/a'], ['a/'], ['gré'], ['a__b']])
 def test_names_that_cannot_be_namespaces_are_told(graph, path, names):
     with pytest.raises(ConfigurationError, match='robots: got'):
         inference_node(graph, path, robots=names)
