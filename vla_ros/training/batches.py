@@ -15,6 +15,7 @@ from vla_ros.limits import check_least
 from vla_ros.models.meaning import Meaning
 from vla_ros.sim.scene import COLOURS, HELD_OUT_PAIRS, OBJECT_NAMES, SHAPES, split_name
 from vla_ros.sim.tasks import KINDS
+from vla_ros.training.rehearsal import Rehearsal, rehearsal_of
 
 #: Task logits, in this order: the refusals first, then the kinds.
 TASKS = (*REFUSALS, *KINDS)
@@ -23,6 +24,10 @@ _COLOUR_OF = np.array([list(COLOURS).index(split_name(name)[0]) for name in OBJE
 _SHAPE_OF = np.array([SHAPES.index(split_name(name)[1]) for name in OBJECT_NAMES])
 #: Objects that may be asked for though they are not there; of those held out nothing is learned.
 _ABSENT = np.array([name not in HELD_OUT_PAIRS for name in OBJECT_NAMES])
+
+
+#: Sets their draws apart from those of the batches.
+_OF_REHEARSALS = 1
 
 
 class Batch(NamedTuple):
@@ -56,7 +61,7 @@ class Batch(NamedTuple):
 @dataclass(frozen=True)
 class BatchConfig:
     """
-    How many frames, commands and sentences a batch holds.
+    How many frames, commands and sentences a batch holds, and frames to rehearse on.
 
     Of the commands a share asks for nothing, for what is not there, or leaves colour or shape
     open where the other one tells which object is meant.
@@ -65,13 +70,14 @@ class BatchConfig:
     frames: int
     commands: int
     sentences: int
+    rehearsed: int
     unrelated_share: float
     absent_share: float
     open_share: float
 
     def __post_init__(self) -> None:
         check_least(self, frames=1, commands=1, sentences=1)
-        check_least(self, unrelated_share=0, absent_share=0, open_share=0)
+        check_least(self, rehearsed=0, unrelated_share=0, absent_share=0, open_share=0)
         shares = self.unrelated_share + self.absent_share + self.open_share
         if shares > 1.0:
             raise ValueError(
@@ -106,6 +112,18 @@ class Batches:
             for frame, seed in zip(frames, seeds[mine], strict=True)
         ]
         return _assemble(frames, np.concatenate(asked))
+
+    def rehearsal(self, step: int, rank: int = 0, ranks: int = 1) -> Rehearsal | None:
+        """Return what is rehearsed in a step, as ``batch`` does; None if nothing is."""
+        count = self._config.rehearsed
+        rng = np.random.default_rng((self._seed, step, _OF_REHEARSALS))
+        chosen, mirrored = rng.integers(len(self), size=count), rng.random(count) < 0.5
+        mine = slice(rank, None, ranks)
+        if not len(chosen[mine]):
+            return None
+        frames = self._gather(chosen[mine])
+        frames[mirrored[mine]] = mirror(frames[mirrored[mine]])
+        return rehearsal_of(frames)
 
     def _gather(self, indices: NDArray) -> NDArray:
         shard = np.searchsorted(self._ends, indices, side='right')

@@ -168,7 +168,8 @@ def _steps(
         torch.manual_seed(seed)
         frames = batches.batch(step, rank, ranks)
         rows = choose(frames, np.random.default_rng((config.seed, step, 1)), share)
-        return moved(Lesson(frames, bank.batch(rows)), device)
+        rehearsal = batches.rehearsal(step, rank, ranks)
+        return moved(Lesson(frames, bank.batch(rows), rehearsal), device)
 
     trainer.run(lesson_at, until_step)
 

@@ -2,7 +2,8 @@
 A chunk as the straight move to a waypoint that is told relative to where the words look.
 
 The waypoint is a mixture of those places and the hand's own, plus a small offset: a net that need
-not remember coordinates learns from few pictures to be right by a centimetre.
+not remember coordinates learns from few pictures to be right by a centimetre. What it does
+follows from the task and these places, so it can also be rehearsed without any picture.
 """
 
 import math
@@ -32,6 +33,7 @@ class WaypointHead(nn.Module):
         self.coarse_m, self.fine_m, self.offset_m = 0.1, 0.02, 0.08
         self.table_m, self.lift_m, self.plane_m = 0.03, 0.1, OBJECT_PLANE_M
         self.max_yaw_rad = math.radians(60.0)
+        self.tasks, self.width = len(spec.tasks), width
         self.places = NAMED + 1  # object, zone, and where the hand is
         self.trust = nn.Parameter(torch.tensor(0.5))  # of what the hand tells about the camera
         self.readout = Readout(width, heads, queries=1)
@@ -39,7 +41,7 @@ class WaypointHead(nn.Module):
         lengths = 3 * NAMED + 3
         outputs = self.places + 3 + 2 + 2
         self.to_move = nn.Sequential(
-            nn.Linear(width + 2 * lengths + 4, hidden),
+            nn.Linear(self.tasks + width + 2 * lengths + 4, hidden),
             nn.GELU(),
             nn.Linear(hidden, hidden),
             nn.GELU(),
@@ -51,19 +53,37 @@ class WaypointHead(nn.Module):
         self.register_buffer('low', torch.tensor(spec.workspace_min), persistent=False)
         self.register_buffer('high', torch.tensor(spec.workspace_max), persistent=False)
 
-    def forward(self, tokens: Tensor, mask: Tensor, looks: Looks, state: Tensor) -> Chunk:
+    def forward(
+        self, tokens: Tensor, mask: Tensor, looks: Looks, task_logits: Tensor, state: Tensor
+    ) -> Chunk:
         """
         Return the chunk of every row.
 
-        ``tokens`` (b, t, width) are fused ones and ``mask`` (b, t) is true where there is one.
+        ``tokens`` (b, t, width) are fused ones and ``mask`` (b, t) is true where there is one;
+        ``task_logits`` (b, tasks) are taught what they mean, not by what is done about them.
         """
         there = torch.ones_like(looks.points[:, :, 0], dtype=torch.bool)
-        own = ground_behind(state, self.camera_position, self.plane_m)
-        error = looks.points[:, -1] - own  # (b, 2): of the camera
-        points = looks.points[:, :-1] - self.trust * error[:, None]
         tokens, mask = torch.cat([tokens, looks.tokens], dim=1), torch.cat([mask, there], dim=1)
-        read = self.readout(tokens, mask)[:, 0]
-        out = self.to_move(torch.cat([read, self._numbers(points, error, state)], dim=-1)).float()
+        task = task_logits.detach().float().softmax(dim=-1)
+        return self.act(task, self.readout(tokens, mask)[:, 0], looks.points, state)
+
+    def rehearse(self, task: Tensor, points: Tensor, state: Tensor) -> Chunk:
+        """Return the chunks for tasks (b,) with what is looked at at ``points`` (b, LOOKS, 2)."""
+        chosen = torch.nn.functional.one_hot(task, self.tasks).float()
+        nothing = torch.zeros([task.shape[0], self.width], device=task.device)
+        return self.act(chosen, nothing, points, state)
+
+    def act(self, task: Tensor, read: Tensor, points: Tensor, state: Tensor) -> Chunk:
+        """
+        Return the chunks for the chance of each task (b, tasks).
+
+        ``read`` (b, width) is what else the tokens say; ``points`` (b, LOOKS, 2) are seen.
+        """
+        own = ground_behind(state, self.camera_position, self.plane_m)
+        error = points[:, -1] - own  # (b, 2): of the camera
+        points = points[:, :-1] - self.trust * error[:, None]
+        numbers = self._numbers(points, error, state)
+        out = self.to_move(torch.cat([task, read, numbers], dim=-1)).float()
         shares, offset, yaw, chances = out.split([self.places, 3, 2, 2], dim=-1)
         places = torch.cat([points, state[:, None, :2]], dim=1)  # (b, places, 2)
         # Not a matrix product: mixed precision would round coordinates to centimetres.

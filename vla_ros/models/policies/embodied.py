@@ -81,11 +81,13 @@ class EmbodiedPolicy(SensingPolicy):
         there = torch.ones_like(plan.steps, dtype=torch.bool)
         looks = self.gaze(fused.attention, words, vision.tokens)
         tokens = torch.cat([fused.tokens, steps], dim=1)
-        chunk = self.chunk(tokens, torch.cat([fused.mask, there], dim=1), looks, state)
+        mask = torch.cat([fused.mask, there], dim=1)
+        task_logits = self.task(fused.tokens, fused.mask)
+        chunk = self.chunk(tokens, mask, looks, task_logits, state)
         output = PolicyOutput(
             chunk_actions(chunk),
             torch.sigmoid(chunk.termination_logit),
-            self.task(fused.tokens, fused.mask),
+            task_logits,
             self.senses.on_grid(fused.attention),
         )
         return Intent(output, plan, looks)

@@ -84,15 +84,16 @@ class FusionPolicy(SensingPolicy):
         """Return what the fused tokens say."""
         vision, words, fused = perceived
         looks: Optional[Looks] = None  # noqa: UP045  as in Answer
+        task_logits = self.task(fused.tokens, fused.mask)
         if self.looks:
             looks = self.gaze(fused.attention, words, vision.tokens)
-            chunk = self.head(fused.tokens, fused.mask, looks, state)
+            chunk = self.head(fused.tokens, fused.mask, looks, task_logits, state)
         else:
             chunk = self.head(fused.tokens, fused.mask)
         output = PolicyOutput(
             chunk_actions(chunk),
             torch.sigmoid(chunk.termination_logit),
-            self.task(fused.tokens, fused.mask),
+            task_logits,
             self.senses.on_grid(fused.attention),
         )
         return Answer(output, looks)

@@ -62,11 +62,12 @@ class OctoReadoutPolicy(SensingPolicy):
         attention = words_by_readers(weights, seen, said)
         there = torch.ones_like(read[:, :, 0], dtype=torch.bool)
         looks = self.gaze(attention, words, vision.tokens)
-        chunk = self.chunk(read, there, looks, state)
+        task_logits = self.task(read)
+        chunk = self.chunk(read, there, looks, task_logits, state)
         output = PolicyOutput(
             chunk_actions(chunk),
             torch.sigmoid(chunk.termination_logit),
-            self.task(read),
+            task_logits,
             self.senses.on_grid(attention),
         )
         return Answer(output, looks)

@@ -18,6 +18,7 @@ from torch import Tensor
 from vla_ros.interfaces import ABSENT_TASK, REFUSALS, UNCLEAR_TASK
 from vla_ros.models.contract import Learned, PolicyModule, PolicyOutput
 from vla_ros.models.heads.chunk import Chunk
+from vla_ros.models.heads.waypoint import WaypointHead
 from vla_ros.models.layers.gaze import Looks
 from vla_ros.models.layers.straight_move import StraightMove
 from vla_ros.models.registry import PolicySpec
@@ -27,6 +28,7 @@ from vla_ros.training.batches import Batch, Batches, on_table
 from vla_ros.training.config import TrainConfig
 from vla_ros.training.losses import class_loss, cloning_losses, part_loss, position_loss
 from vla_ros.training.recipes.recipe import Chooser, Lesson
+from vla_ros.training.rehearsal import Rehearsal
 from vla_ros.training.sentences import SentenceBank, SentenceBatch
 from vla_ros.training.spoken import is_unclear, Spoken
 from vla_ros.training.trainer import bfloat16_is_faster
@@ -35,6 +37,8 @@ from vla_ros.training.trainer import bfloat16_is_faster
 _UNCLEAR_SHARE = 0.06
 #: Chances are kept so far from 0 and 1 that their logits are finite.
 _EPSILON = 1e-6
+#: What is rehearsed is seen so far off, as by a look.
+_LOOK_NOISE_M = 0.003
 
 
 class Shown(NamedTuple):
@@ -71,6 +75,9 @@ class ImitationRecipe:
         stride = spec.camera.width // traits.grid[1]
         self._cells = torch.from_numpy(cell_pixels(spec.camera, stride)).float().to(self._device)
         self._sigma_px = 0.6 * stride
+        heads = (m for m in policy.modules() if isinstance(m, WaypointHead))
+        self._head = next(heads, None)
+        self._weights = config.loss_weights
         self._is_taught_to_look = traits.attention == 'cross_attention'
 
     def chooser(self, bank: SentenceBank) -> Chooser:
@@ -96,10 +103,12 @@ class ImitationRecipe:
             losses['heat'] = self._heat(output.attention, shown.frames, shown.unclear)
         if looks is not None:
             losses |= self._looking(looks, shown.frames, shown.unclear)
+        if self._head is not None and lesson.rehearsal is not None:
+            losses['rehearsed'] = self._rehearsed(self._head, lesson.rehearsal)
         return {**losses, **further}
 
     def _shown(self, lesson: Lesson) -> Shown:
-        frames, sentences = _shortened(lesson)
+        frames, sentences, _ = _shortened(lesson)
         text, mask = augment_text(sentences.text, sentences.text_mask, self.random)
         image = augment(frames.image, self.random)
         unclear = unclear_rows(sentences)
@@ -137,15 +146,33 @@ class ImitationRecipe:
     def _looking(self, looks: Looks, frames: Batch, unclear: Tensor) -> dict[str, Tensor]:
         """Return how far each look is from what it is at, as a map and as a place."""
         seen = torch.cat([_named_px(frames, unclear), frames.hand_px[:, None]], dim=1)
-        heights_m = (OBJECT_PLANE_M, 0.0, OBJECT_PLANE_M)
-        at = torch.stack(
-            [on_table(seen[:, i], self._camera, height) for i, height in enumerate(heights_m)],
-            dim=1,
-        )
+        at = self._on_table(seen)
         return {
             'gaze': part_loss(looks.scores, seen[:, :, None], self._cells, self._sigma_px),
             'point': position_loss(looks.points.flatten(0, 1), at.flatten(0, 1)),
         }
+
+    def _on_table(self, seen_px: Tensor) -> Tensor:
+        """Return (r, 3, 2) m: where object, zone and hand, seen at (r, 3, 2) pixels, would be."""
+        heights_m = (OBJECT_PLANE_M, 0.0, OBJECT_PLANE_M)
+        places = [on_table(seen_px[:, i], self._camera, h) for i, h in enumerate(heights_m)]
+        return torch.stack(places, dim=1)
+
+    def _rehearsed(self, head: WaypointHead, rehearsal: Rehearsal) -> Tensor:
+        """Return the loss () of what to do once words and things are known."""
+        points = self._on_table(rehearsal.seen_px)
+        noise = _LOOK_NOISE_M * torch.randn(points.shape, generator=self.random)
+        points = points + noise.to(points.device)
+        # What is not named is anywhere; what is named but hidden, nobody can rehearse.
+        known = points[:, 0].isfinite().all(dim=-1) & points[:, 2].isfinite().all(dim=-1)
+        points = torch.where(points.isfinite(), points, points[:, :1])[known]
+        task, _, state, position, yaw, gripper, done = (part[known] for part in rehearsal)
+        chunk = head.rehearse(task, points, state)
+        actions = self._move(state, position, yaw, gripper)
+        losses = cloning_losses(chunk, actions, done[:, None].expand(-1, actions.shape[1]))
+        total = sum(self._weights[name] * loss for name, loss in losses.items())
+        assert isinstance(total, Tensor)
+        return total
 
     @staticmethod
     def prepare(policy: PolicyModule, unseen: Callable[[], Batches]) -> None:
@@ -186,7 +213,7 @@ def wanted_task(frames: Batch, unclear: Tensor) -> Tensor:
 
 def _shortened(lesson: Lesson) -> Lesson:
     """Return the lesson without the places that no sentence of it fills."""
-    frames, sentences = lesson
+    frames, sentences, rehearsal = lesson
     n = int(sentences.text_mask.sum(dim=1).max())
     shorter = sentences._replace(text=sentences.text[:, :n], text_mask=sentences.text_mask[:, :n])
-    return Lesson(frames, shorter)
+    return Lesson(frames, shorter, rehearsal)

@@ -51,7 +51,7 @@ class KeypointRecipe:
         return choose
 
     def __call__(self, lesson: Lesson) -> dict[str, Tensor]:
-        frames, sentences = lesson
+        frames, sentences, _ = lesson
         image = augment(frames.image, self.random)
         recoloured = recolour(image[: len(image) // _RECOLOURED], self.random)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):

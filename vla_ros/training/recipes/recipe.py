@@ -14,25 +14,29 @@ from vla_ros.models.meaning import Meaning
 from vla_ros.models.registry import PolicySpec
 from vla_ros.training.batches import Batch, Batches
 from vla_ros.training.config import TrainConfig
+from vla_ros.training.rehearsal import Rehearsal
 from vla_ros.training.sentences import SentenceBank, SentenceBatch
 
 
 class Lesson(NamedTuple):
-    """What is learned from in one step."""
+    """What is learned from in one step; ``rehearsal`` is for policies that can."""
 
     frames: Batch
     sentences: SentenceBatch
+    rehearsal: Rehearsal | None = None
 
 
 def moved(lesson: Lesson, device: torch.device) -> Lesson:
     """Return the lesson with all tensors on a device."""
-    frames, sentences = lesson
+    frames, sentences, rehearsal = lesson
     meaning = Meaning(*(part.to(device) for part in frames.meaning))
     rest = {
         name: value.to(device) for name, value in frames._asdict().items() if name != 'meaning'
     }
     return Lesson(
-        Batch(meaning=meaning, **rest), SentenceBatch(*(part.to(device) for part in sentences))
+        Batch(meaning=meaning, **rest),
+        SentenceBatch(*(part.to(device) for part in sentences)),
+        None if rehearsal is None else Rehearsal(*(part.to(device) for part in rehearsal)),
     )
 
 
