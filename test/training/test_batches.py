@@ -45,7 +45,7 @@ def frames(count=6):
 
 def batches(unrelated=0.0, absent=0.0, left_open=0.0, **sizes):
     config = BatchConfig(
-        **{'frames': 8, 'commands': 3, 'sentences': 1, **sizes},
+        **{'frames': 8, 'commands': 3, 'sentences': 1, 'rehearsed': 0, **sizes},
         unrelated_share=unrelated,
         absent_share=absent,
         open_share=left_open,
@@ -258,10 +258,37 @@ def test_pixels_are_measured_on_the_table():
 
 @pytest.mark.parametrize('count', [1, 3])
 def test_every_frame_can_be_drawn(count):
-    config = BatchConfig(4, 1, 1, unrelated_share=0.0, absent_share=0.0, open_share=0.0)
+    config = BatchConfig(4, 1, 1, 0, unrelated_share=0.0, absent_share=0.0, open_share=0.0)
     drawn = Batches([frames(count)], config, seed=0)
     assert len(drawn) == count
     assert drawn.batch(0).image.shape[0] == 4
+
+
+def test_a_rehearsal_has_every_answer_of_its_frames():
+    got = batches(rehearsed=6).rehearsal(step=3)
+    assert len(got.task) == 6 * 4
+    assert [TASKS[task] for task in got.task[:4]] == ['point', 'pick', 'push', 'put']
+    assert got.seen_px[:, 0].isfinite().all()
+    assert got.seen_px[:4, 1].isfinite().all(dim=1).tolist() == [False, False, True, True]
+    some = frames(4)
+    known = {
+        tuple(label['position'].round(4))
+        for f in (some, frames(6))
+        for label in f['labels'].ravel()
+    }
+    for position, yaw in zip(got.position.numpy(), got.yaw, strict=True):
+        mirrored = -1.0 if yaw < 0.0 else 1.0
+        assert tuple((position * (1.0, mirrored, 1.0)).astype(np.float32).round(4)) in known
+
+
+def test_a_rehearsal_is_drawn_by_step_and_shared_by_processes():
+    drawn = batches(rehearsed=4)
+    whole, again, other = drawn.rehearsal(0), drawn.rehearsal(0), drawn.rehearsal(1)
+    assert torch.equal(whole.position, again.position)
+    assert not torch.equal(whole.position, other.position)
+    shares = [drawn.rehearsal(0, rank, 2).position.view(2, 4, 3) for rank in (0, 1)]
+    assert torch.equal(torch.stack(shares, dim=1).view(-1, 3), whole.position)
+    assert batches().rehearsal(0) is None
 
 
 def test_each_colour_and_shape_knows_the_places_of_all_its_objects():

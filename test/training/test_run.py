@@ -28,6 +28,7 @@ def tiny_config():
             frames=4,
             commands=2,
             sentences=16,
+            rehearsed=0,
             unrelated_share=0.1,
             absent_share=0.4,
             open_share=0.2,

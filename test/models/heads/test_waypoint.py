@@ -24,7 +24,8 @@ def given(points=((0.4, 0.1), (0.5, -0.1)), camera_error=(0.0, 0.0)):
     camera_position = torch.from_numpy(SPEC.camera.base_from_camera.position).float()
     hand = ground_behind(POSE[None], camera_position, OBJECT_PLANE_M)
     at = torch.cat([torch.tensor(points), hand]) + torch.tensor(camera_error)
-    return tokens, there, Looks(torch.zeros(1, LOOKS, 4), at[None], seen), POSE[None]
+    looks = Looks(torch.zeros(1, LOOKS, 4), at[None], seen)
+    return tokens, there, looks, torch.randn(1, len(SPEC.tasks)), POSE[None]
 
 
 @pytest.mark.parametrize('look', range(NAMED))
@@ -32,8 +33,8 @@ def test_the_way_leads_to_where_it_looks(head, look):
     nn.init.zeros_(head.to_move[-1].weight)
     nn.init.zeros_(head.to_move[-1].bias)
     head.to_move[-1].bias.data[look] = 50.0
-    tokens, there, looks, state = given()
-    way = head(tokens, there, looks, state).position[0, -1, :2] - POSE[:2]
+    tokens, there, looks, task, state = given()
+    way = head(tokens, there, looks, task, state).position[0, -1, :2] - POSE[:2]
     wanted = looks.points[0, look] - POSE[:2]
     assert float(torch.cosine_similarity(way, wanted, dim=0)) > 0.999
 
@@ -58,6 +59,25 @@ def test_nothing_that_it_reads_takes_it_out_of_the_workspace(head):
     position = head(100.0 * tokens, *others).position
     assert bool((position >= head.low - 1e-6).all())
     assert bool((position <= head.high + 1e-6).all())
+
+
+def test_what_is_done_teaches_nothing_about_the_task(head):
+    tokens, there, looks, task, state = given()
+    task.requires_grad_()
+    head(tokens, there, looks, task, state).position.sum().backward()
+    assert task.grad is None
+    assert head.to_move[0].weight.grad is not None
+
+
+def test_what_is_rehearsed_is_what_is_done_when_nothing_else_is_read(head):
+    tokens, there, looks, _, state = given()
+    nn.init.zeros_(head.to_move[0].weight[:, head.tasks : head.tasks + WIDTH])
+    sure = 50.0 * torch.nn.functional.one_hot(torch.tensor([4]), head.tasks)
+    done = head(tokens, there, looks, sure, state)
+    for one, other in zip(
+        done, head.rehearse(torch.tensor([4]), looks.points, state), strict=True
+    ):
+        torch.testing.assert_close(one, other)
 
 
 def test_it_scripts_and_computes_the_same(head):

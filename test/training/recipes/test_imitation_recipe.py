@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from every_policy import small_lesson, small_policy, SPEC
+from every_policy import POSE, small_lesson, small_policy, SPEC
 import numpy as np
 import pytest
 import torch
@@ -15,6 +15,7 @@ from vla_ros.training.config import load_config
 from vla_ros.training.recipes import recipe_for
 from vla_ros.training.recipes.imitation import as_chunk, ImitationRecipe, wanted_task
 from vla_ros.training.recipes.keypoint import KeypointRecipe
+from vla_ros.training.rehearsal import Rehearsal
 from vla_ros.training.sentences import SentenceBank
 
 CONFIG = load_config()
@@ -119,6 +120,58 @@ def test_only_what_needs_a_look_is_taught_where_to_look(recipe):
     chunk = ImitationRecipe(small_policy('late', head='chunk').eval(), SPEC, CONFIG)
     assert {'gaze', 'point'} <= recipe(lesson).keys()
     assert not {'gaze', 'point'} & chunk(lesson).keys()
+
+
+def rehearsal() -> Rehearsal:
+    """Return what to point at, from where the robot is not yet, and what to pick from there."""
+    frames = small_lesson().frames
+    seen = torch.stack([frames.object_px, frames.zone_px, frames.hand_px], dim=1)[:2]
+    return Rehearsal(
+        task=torch.tensor([3, 4]),
+        seen_px=torch.cat([seen[:1], seen[:1]]),
+        state=POSE.expand(2, -1),
+        position=frames.position[:2],
+        yaw=torch.zeros(2),
+        gripper=torch.tensor([0.0, 1.0]),
+        done=torch.tensor([1.0, 0.0]),
+    )
+
+
+def test_what_to_do_is_learned_by_rehearsing_alone(recipe):
+    lesson = small_lesson()._replace(rehearsal=rehearsal())
+    head = recipe._head
+    before = recipe(lesson)['rehearsed'].item()
+    optimiser = torch.optim.Adam(head.to_move.parameters(), lr=3e-3)
+    for _ in range(150):
+        optimiser.zero_grad()
+        recipe._rehearsed(head, lesson.rehearsal).backward()
+        optimiser.step()
+    assert recipe(lesson)['rehearsed'].item() < 0.2 * before
+    points = recipe._on_table(lesson.rehearsal.seen_px)
+    points = torch.where(points.isfinite(), points, points[:, :1])
+    chances = head.rehearse(lesson.rehearsal.task, points, lesson.rehearsal.state)
+    assert (chances.gripper_logit[:, 0] > 0.0).tolist() == [False, True]
+    assert (chances.termination_logit[:, 0] > 0.0).tolist() == [True, False]
+
+
+def test_what_is_hidden_is_not_rehearsed(recipe):
+    known = rehearsal()
+    hidden = known._replace(seen_px=known.seen_px.index_fill(1, torch.tensor([0]), torch.nan))
+    both = Rehearsal(*(torch.cat(parts) for parts in zip(known, hidden, strict=True)))
+    losses = []
+    for some in (known, both):
+        recipe.random.manual_seed(0)
+        losses.append(recipe._rehearsed(recipe._head, some))
+    assert losses[0].isfinite()
+    assert abs(losses[1] - losses[0]) < 0.1 * losses[0]
+
+
+def test_a_policy_without_a_waypoint_head_rehearses_nothing(recipe):
+    lesson = small_lesson()._replace(rehearsal=rehearsal())
+    chunk = ImitationRecipe(small_policy('late', head='chunk').eval(), SPEC, CONFIG)
+    assert 'rehearsed' in recipe(lesson)
+    assert 'rehearsed' not in chunk(lesson)
+    assert 'rehearsed' not in recipe(small_lesson())
 
 
 def _row(frames, row):
