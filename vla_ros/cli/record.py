@@ -23,6 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overlay', action='store_true', help='also vla/attention_image, some 4 MB a second'
     )
+    parser.add_argument(
+        '--saliency', action='store_true', help='also vla/saliency, which slows the policy down'
+    )
+    parser.add_argument(
+        '--compressed',
+        action='store_true',
+        help='camera/image_raw/compressed instead of camera/image_raw',
+    )
     parser.add_argument('--namespace', default='', help='of the graph')
 
 
@@ -37,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     with client(args.namespace) as user:
         user.wait_status()
         with _open(out) as bag:
-            BagRecorder(user, bag, args.overlay)
+            BagRecorder(user, bag, args.overlay, args.saliency, args.compressed)
             print(f'recording to {out}; Ctrl-C ends it', flush=True)
             with suppress(KeyboardInterrupt):
                 user.wait(lambda: False, args.seconds or float('inf'))
