@@ -92,6 +92,18 @@ def test_a_command_said_once_arrives_at_once(pair):
         assert user.wait(lambda: user.status.command == 'pick up the red block', 5.0)
 
 
+def test_others_that_listen_are_not_taken_for_the_command_node(graph):
+    graph.add(PoseNode(parameter_overrides=parameters(**WORKSPACE)))
+    for _ in range(2):
+        graph.listen(wiring.COMMAND)
+    with client(graph) as user:
+        assert user.wait(lambda: user._commands.get_subscription_count() == 3, 20.0)
+        with pytest.raises(ConfigurationError, match='the command node does not listen on /natu'):
+            user.wait_graph(timeout_s=1.0)
+        graph.add(CommandNode(encoder=OneToken()))
+        assert user.wait_graph().state == 'idle'
+
+
 def test_a_wait_in_vain_ends(graph):
     with client(graph) as user:
         begun_s = time.monotonic()

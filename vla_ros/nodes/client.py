@@ -36,6 +36,8 @@ from vla_ros.nodes import wiring
 ENCLAVE = '/vla_ros/operator'
 #: After discovery, until a command was surely received.
 ACKNOWLEDGE_S = 2.0
+#: The nodes that have to hear a command; the command node does once its encoder is loaded.
+_LISTENERS = frozenset(wiring.COMMAND.subscribers.split(', '))
 
 
 @dataclass(frozen=True)
@@ -156,15 +158,21 @@ class Client:
         """Wait until commands are heard; raises ConfigurationError if that does not happen."""
         status = self.wait_status()
         if not self.wait(self._commands_are_heard, timeout_s):
+            deaf = ' and '.join(sorted(self._missing_listeners())) or 'command'
             raise ConfigurationError(
-                f'the command node does not listen on {self._commands.topic_name}: its log tells '
+                f'the {deaf} node does not listen on {self._commands.topic_name}: its log tells '
                 'why (the terminal of "vla-ros up")'
             )
         return status
 
     def _commands_are_heard(self) -> bool:
-        # By the command node, which subscribes when its encoder is loaded, and the pose node.
-        return self._commands.get_subscription_count() >= 2
+        # By name, for others listen too; and a name may be known before messages go there.
+        is_matched = self._commands.get_subscription_count() >= len(_LISTENERS)
+        return is_matched and not self._missing_listeners()
+
+    def _missing_listeners(self) -> set[str]:
+        found = self._node.get_subscriptions_info_by_topic(self._commands.topic_name)
+        return _LISTENERS - {info.node_name for info in found}
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until a command would be obeyed; else TimeoutError, which says what is missing."""
