@@ -7,11 +7,12 @@ import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseStamped
 from pose_bench import OneToken, parameters, WORKSPACE
 import pytest
 import rclpy
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
+from std_msgs.msg import Float32, String
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import Pose
@@ -120,15 +121,25 @@ def test_without_a_graph_the_user_is_told(graph):
 
 
 def test_readiness_names_what_is_missing(pair):
-    with client(pair) as user, pytest.raises(TimeoutError, match='no policy, camera frame'):
+    missing = 'no policy, camera frame, robot_pose, gripper_state$'
+    with client(pair) as user, pytest.raises(TimeoutError, match=missing):
         user.wait_ready(timeout_s=2.0)
 
 
-def test_the_graph_is_ready_with_a_policy_and_a_frame(pair):
+def repeat(graph, topic, message):
+    """Publish a message 20 times a second from now on."""
+    publisher = topic.publisher(graph.peer)
+    graph.peer.create_timer(0.05, lambda: publisher.publish(message))
+
+
+def test_the_graph_is_ready_with_a_policy_a_frame_and_the_robots_state(pair):
     wiring.ACTION_CHUNK.publisher(pair.peer)
-    frames = wiring.IMAGE.publisher(pair.peer)
-    pair.peer.create_timer(0.05, lambda: frames.publish(Image()))
+    repeat(pair, wiring.IMAGE, Image())
+    repeat(pair, wiring.ROBOT_POSE, PoseStamped())
     with client(pair) as user:
+        with pytest.raises(TimeoutError, match='no gripper_state$'):
+            user.wait_ready(timeout_s=2.0)
+        repeat(pair, wiring.GRIPPER_STATE, Float32())
         user.wait_ready(timeout_s=10.0)
 
 
@@ -166,6 +177,15 @@ def test_status_shows_a_block(pair):
     assert code == 0
     rows = dict(line.split(maxsplit=1) for line in output.splitlines())
     assert (rows['state'], rows['command']) == ('idle', '(none)')
+
+
+def test_status_tells_what_is_wrong_node_by_node(pair):
+    code, output = vla_ros(pair, 'status')
+    assert code == 0
+    assert 'pose node      ERROR: nothing came on robot_pose yet' in output
+    assert 'camera node    ERROR: nothing heard from it on /diagnostics' in output
+    assert 'inference node ERROR: nothing heard from it on /diagnostics' in output
+    assert 'command node' not in output
 
 
 def test_say_prints_why_nothing_moves(pair):

@@ -2,7 +2,7 @@
 A user of the graph, for the command line and the demo: gives commands and watches.
 
 Publishes: natural_language_command
-Subscribes: vla/status, sim/state, vla/image
+Subscribes: vla/status, sim/state; until all is ready vla/image, robot_pose, gripper_state
 Calls: the pose node's ~/estop, ~/reset, ~/cancel and the sim node's ~/reset
 """
 
@@ -23,7 +23,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from vla_ros.bringup import Options
@@ -176,22 +175,34 @@ class Client:
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until a command would be obeyed; else TimeoutError, which says what is missing."""
-        frames: list[Image] = []
-        subscription = wiring.IMAGE.subscription(self._node, frames.append)
-        signs: dict[str, Callable[[], Any]] = {
-            'pose node': lambda: self.status is not UNKNOWN,
-            'text encoder': self._commands_are_heard,
-            # The inference node creates this publisher when its policy is loaded and warm.
-            'policy': lambda: self._node.count_publishers(wiring.ACTION_CHUNK.name),
-            'camera frame': lambda: frames,
-        }
-        try:
+        with self._heard(wiring.IMAGE, wiring.ROBOT_POSE, wiring.GRIPPER_STATE) as heard:
+            signs: dict[str, Callable[[], Any]] = {
+                'pose node': lambda: self.status is not UNKNOWN,
+                'text encoder': self._commands_are_heard,
+                # The inference node creates this publisher when its policy is loaded and warm.
+                'policy': lambda: self._node.count_publishers(wiring.ACTION_CHUNK.name),
+                'camera frame': lambda: wiring.IMAGE.name in heard,
+                wiring.ROBOT_POSE.name: lambda: wiring.ROBOT_POSE.name in heard,
+                wiring.GRIPPER_STATE.name: lambda: wiring.GRIPPER_STATE.name in heard,
+            }
             if self.wait(lambda: all(sign() for sign in signs.values()), timeout_s):
                 return
-        finally:
-            wiring.unsubscribe(self._node, subscription)
-        missing = [what for what, sign in signs.items() if not sign()]
+            missing = [what for what, sign in signs.items() if not sign()]
         raise TimeoutError(f'after {timeout_s:.0f} s there is still no {", ".join(missing)}')
+
+    @contextmanager
+    def _heard(self, *topics: wiring.Topic) -> Iterator[set[str]]:
+        """Listen for a while; what it gives are the names of the topics heard so far."""
+        heard: set[str] = set()
+        subscriptions = [
+            topic.subscription(self._node, lambda _, name=topic.name: heard.add(name))
+            for topic in topics
+        ]
+        try:
+            yield heard
+        finally:
+            for subscription in subscriptions:
+                wiring.unsubscribe(self._node, subscription)
 
     def publish(self, text: str) -> None:
         """Publish a command and wait for nothing; enough for those that stay."""
