@@ -23,6 +23,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
 from std_msgs.msg import String
 
 from vla_ros.bringup import Options
@@ -30,13 +31,14 @@ from vla_ros.domain import domain_id
 from vla_ros.errors import ConfigurationError
 from vla_ros.interrupts import signals_deferred
 from vla_ros.nodes import wiring
+from vla_ros.nodes.in_process import Inbox
 
 #: Of the SROS2 policy; without security it means nothing.
 ENCLAVE = '/vla_ros/operator'
 #: After discovery, until a command was surely received.
 ACKNOWLEDGE_S = 2.0
 #: The nodes that have to hear a command; the command node does once its encoder is loaded.
-_LISTENERS = frozenset(wiring.COMMAND.subscribers.split(', '))
+_LISTENERS = tuple(wiring.COMMAND.subscribers.split(', '))
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ class Client:
         """Wait until commands are heard; raises ConfigurationError if that does not happen."""
         status = self.wait_status()
         if not self.wait(self._commands_are_heard, timeout_s):
-            deaf = ' and '.join(sorted(self._missing_listeners())) or 'command'
+            deaf = ' and '.join(self._missing_listeners()) or 'command'
             raise ConfigurationError(
                 f'the {deaf} node does not listen on {self._commands.topic_name}: its log tells '
                 'why (the terminal of "vla-ros up")'
@@ -169,9 +171,10 @@ class Client:
         is_matched = self._commands.get_subscription_count() >= len(_LISTENERS)
         return is_matched and not self._missing_listeners()
 
-    def _missing_listeners(self) -> set[str]:
+    def _missing_listeners(self) -> list[str]:
         found = self._node.get_subscriptions_info_by_topic(self._commands.topic_name)
-        return _LISTENERS - {info.node_name for info in found}
+        names = {info.node_name for info in found}
+        return [name for name in _LISTENERS if name not in names]
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until a command would be obeyed; else TimeoutError, which says what is missing."""
@@ -194,10 +197,11 @@ class Client:
     def _heard(self, *topics: wiring.Topic) -> Iterator[set[str]]:
         """Listen for a while; what it gives are the names of the topics heard so far."""
         heard: set[str] = set()
-        subscriptions = [
-            topic.subscription(self._node, lambda _, name=topic.name: heard.add(name))
-            for topic in topics
-        ]
+
+        def listen(topic: wiring.Topic) -> Subscription | Inbox:
+            return topic.subscription(self._node, lambda _: heard.add(topic.name))
+
+        subscriptions = [listen(topic) for topic in topics]
         try:
             yield heard
         finally:

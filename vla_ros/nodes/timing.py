@@ -1,7 +1,4 @@
-"""
-What the nodes tell on /diagnostics, for the terminal: how long everything takes on its way, and
-what is wrong.
-"""
+"""What the nodes tell on /diagnostics, for the terminal: how long it takes, and what is wrong."""
 
 from __future__ import annotations
 
