@@ -79,8 +79,6 @@ class PoseNode(Node, KeepsTime):
         self._controller = Controller(self._limits, _part(Rules, params), _part(Playback, params))
         self._lookout = Lookout(self, WATCHED, SAID)
         self._has_clock = False
-        #: The stamp of the last measured pose, and when it came, both on the ROS clock (ns).
-        self._seen = 0, 0
         self._report = PoseReport(self._controller)
         clock = self.resolve_topic_name(wiring.CLOCK.name)
         self._report.problem = (
@@ -124,15 +122,19 @@ class PoseNode(Node, KeepsTime):
         return self.get_clock().now().nanoseconds
 
     def _on_robot_pose(self, message: PoseStamped) -> None:
-        now_s = time.monotonic()
-        if self._lookout.is_contested(wiring.ROBOT_POSE, now_s):
+        now = self._now()
+        if self._lookout.is_contested(wiring.ROBOT_POSE, now.steady_s):
             return  # of two places the robot is at one, and nobody knows which
-        seen = to_ns(message.header.stamp), self._now_ns()
-        if seen[0] and seen[0] == self._seen[0] and seen[1] != self._seen[1]:
-            return  # measured once and sent again, though the clock went on: it grows old
-        self._seen = seen
+        stamp_ns = to_ns(message.header.stamp)
+        age_s = (now.stamp_ns - stamp_ns) * 1e-9 if stamp_ns else 0.0
+        self._report.pose_age_s = age_s
+        if is_from_the_future(stamp_ns, now.stamp_ns):
+            self._report.rejected['robot_pose_from_the_future'] += 1
+            return
+        # As if it had come when it was measured: what is sent again and again grows old as well.
+        measured_s = now.steady_s - max(age_s, 0.0)
         pose = pose_from_message(message)
-        self._controller.measured = Measured(pose, message.header.frame_id, now_s)
+        self._controller.measured = Measured(pose, message.header.frame_id, measured_s)
 
     def _on_text(self, message: String) -> None:
         """Stop at once, whatever the command node is doing; commands come by their embedding."""
