@@ -302,7 +302,9 @@ def test_a_stop_from_the_future_stops_now_and_keeps_older_commands_out(running):
     assert running.told()['reason'] == 'stopped'
 
 
-def test_a_stalled_ros_clock_leads_to_a_hold_and_not_to_silence(graph):
+@pytest.mark.parametrize('ahead_s', [0.0, 60.0], ids=['of that clock', 'of one that goes on'])
+def test_a_stalled_ros_clock_leads_to_a_hold_and_not_to_silence(graph, ahead_s):
+    """While the clock stands, a robot_pose is judged by its arrival, whatever its stamp."""
     clock = graph.peer.create_publisher(ClockMessage, '/clock', 1)
     bench = Bench(graph, use_sim_time=True)
     started_s = time.monotonic()
@@ -316,5 +318,6 @@ def test_a_stalled_ros_clock_leads_to_a_hold_and_not_to_silence(graph):
     bench.run()
     timer.cancel()
     bench.policy_is_on = False
+    bench.pose_ahead_s = ahead_s
     bench.wait_for('holding', 'action_late')
     bench.rest()

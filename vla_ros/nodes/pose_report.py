@@ -32,7 +32,7 @@ class PoseReport:
     image's stamp to the first pose that follows from it, ``frame_age`` that of the image behind
     every pose; ``late_ticks`` missed their deadline. ``problem`` says what keeps every command
     from being obeyed, '' if nothing does. ``pose_age_s`` is how old the last robot_pose was by its
-    stamp when it came, 0 without a stamp.
+    stamp when it came, 0 where no stamp tells.
     """
 
     def __init__(self, controller: Controller) -> None:
