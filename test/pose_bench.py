@@ -94,7 +94,6 @@ class Bench:
     def run(self) -> None:
         """Give a command and wait until the robot moves."""
         self.wait_for('idle', 'no_command')
-        self.graph.until(lambda: self.actions)
         self.command()
         self.wait_for('running', 'ok')
         self.graph.until(lambda: self.way_m() > 0.003)
@@ -120,6 +119,11 @@ class Bench:
         self.graph.until(lambda: len(self.actions) > count + 3)
         held = [pose_from_message(m).position for m in self.actions[count:]]
         assert np.ptp(held, axis=0).max() == 0.0
+
+    def is_told_nothing(self, seconds: float = 0.3) -> bool:
+        """Return whether a robot that has not moved yet is told nothing for a while."""
+        self.spin(seconds)
+        return not (self.actions or self.grippers)
 
     def spin(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds

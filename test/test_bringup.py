@@ -76,7 +76,7 @@ def test_without_a_namespace_nodes_are_in_the_root():
     assert '__ns:=/' in arguments
 
 
-@pytest.mark.parametrize('namespace', ['1arm', 'a b', 'a//b', 'ärm', '~'])
+@pytest.mark.parametrize('namespace', ['1arm', 'a b', 'a//b', 'gré', '~', '/arm//', '//arm'])
 def test_a_namespace_that_ros_would_refuse_is_refused(namespace: str):
     with pytest.raises(ConfigurationError, match='namespace is'):
         Options(namespace=namespace)
@@ -119,6 +119,22 @@ def test_a_section_for_no_node_is_named(tmp_path: Path, section: str):
 def test_a_section_for_a_node_passes(tmp_path: Path, section: str):
     mine = tmp_path / 'mine.yaml'
     mine.write_text(f'{section}:\n  ros__parameters: {{}}\n')
+    assert GRAPHS['robot'](Options(params_file=str(mine)))[0].parameter_files[-1] == mine
+
+
+def test_a_list_of_whole_and_decimal_numbers_is_named_with_the_fix(tmp_path: Path):
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text('/**/pose:\n  ros__parameters:\n    workspace_max: [1, 0.25, 0.40]\n')
+    with pytest.raises(ConfigurationError, match=r'workspace_max is .*; write \[1.0, 0.25, 0.4\]'):
+        GRAPHS['robot'](Options(params_file=str(mine)))
+
+
+@pytest.mark.parametrize(
+    'parameters', ['{robots: [a, b]}', '{rate_hz: 50}', '{a: [1, 2]}', '', '3']
+)
+def test_other_parameters_are_for_their_node_to_judge(tmp_path: Path, parameters: str):
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text(f'/**/pose:\n  ros__parameters: {parameters}\n')
     assert GRAPHS['robot'](Options(params_file=str(mine)))[0].parameter_files[-1] == mine
 
 
@@ -166,6 +182,29 @@ def test_another_simulators_clock_is_the_one_for_all_also_in_a_namespace(graph: 
     assert not any(spec.remaps for spec in specs)
 
 
+def test_a_remap_reaches_every_node():
+    remap = 'robot_action:=/arm/target camera/image_raw:=eye/image'
+    rules = (('robot_action', '/arm/target'), ('camera/image_raw', 'eye/image'))
+    for graph in GRAPHS:
+        assert all(spec.remaps == rules for spec in GRAPHS[graph](Options(remap=remap)))
+    for composed in (False, True):
+        specs = GRAPHS['robot'](Options(remap=remap, composed=composed))
+        assert all('robot_action:=/arm/target' in spec.ros_arguments() for spec in specs)
+
+
+def test_the_users_name_of_the_clock_comes_before_that_of_the_simulation():
+    sim = GRAPHS['sim'](Options(real_time_factor=2.0, remap='/clock:=/time'))[0]
+    assert sim.remaps == (('/clock', '/time'), ('/clock', 'clock'))  # the first one counts
+
+
+@pytest.mark.parametrize(
+    'remap', ['robot_action', 'a:=', ':=b', 'a:=b:=c', 'a=b', 'a:=~/b', 'é:=b', 'a:=b a:=c']
+)
+def test_a_remap_that_ros_would_refuse_or_ignore_is_refused(remap: str):
+    with pytest.raises(ConfigurationError, match='remap (is|gives)'):
+        Options(remap=remap)
+
+
 def test_a_seed_in_a_parameter_file_holds_unless_one_is_chosen():
     assert 'seed' not in GRAPHS['sim'](Options())[0].parameters
     assert GRAPHS['sim'](Options(seed=7))[0].parameters['seed'] == 7
@@ -182,11 +221,12 @@ def test_arguments_are_what_ros_reads():
         log_level='warn',
     )
     assert spec.ros_arguments() == [
+        '--parameters',
+        json.dumps({'rate_hz': 50.0, 'name': 'a "b"', 'on': True}),
         '--ros-args',
         *('--log-level', 'warn', '--enclave', '/vla_ros/pose'),
         *('-r', '__node:=pose', '-r', '__ns:=/arm', '-r', 'robot_pose:=tcp'),
         *('--params-file', '/x.yaml'),
-        *('-p', 'rate_hz:=50.0', '-p', 'name:=' + json.dumps('a "b"'), '-p', 'on:=true'),
     ]
 
 
@@ -199,6 +239,29 @@ def test_rviz_shows_the_displays_of_this_package():
     assert rviz.package == 'rviz2'
     assert rviz.arguments[0] == '-d'
     assert Path(rviz.arguments[1]).is_file()
+
+
+def test_one_base_frame_reaches_all_who_have_one():
+    options = Options(base_frame='fr3_link0')
+    specs = GRAPHS['robot'](options)
+    told = {spec.name: spec.parameters.get('base_frame') for spec in specs}
+    assert {name for name, frame in told.items() if frame} == {'pose', 'marker'}
+    assert set(told.values()) == {'fr3_link0', None}
+    (rviz,) = GRAPHS['rviz'](options)
+    assert rviz.arguments[2:] == ('-f', 'fr3_link0')
+
+
+def test_without_a_base_frame_the_parameter_files_say_it():
+    assert not any('base_frame' in spec.parameters for spec in GRAPHS['robot'](Options()))
+    assert '-f' not in GRAPHS['rviz'](Options())[0].arguments
+    assert 'base_frame' not in options_of('sim')  # the simulated robot has its own
+
+
+def test_a_policy_for_another_frame_than_the_chosen_one_is_refused():
+    path = str(shipped_policy_path())
+    assert GRAPHS['robot'](Options(policy_path=path, base_frame='base_link'))
+    with pytest.raises(ConfigurationError, match="'fr3_link0', and .* gives poses in 'base_link'"):
+        GRAPHS['robot'](Options(policy_path=path, base_frame='fr3_link0'))
 
 
 def test_options_are_read_from_text():

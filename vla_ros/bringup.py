@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 import json
 from pathlib import Path
-import re
 from typing import Any
-
-import yaml
 
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
+from vla_ros.names import is_name, remap_rules
+from vla_ros.params_file import check_params_file
 from vla_ros.pipeline.manifest import read_manifest
 
 Value = bool | int | float | str
@@ -31,11 +30,14 @@ COMPOSED = ('camera', 'command', 'inference', 'pose')
 # other simulator has one for all. Without a namespace this changes nothing.
 _OWN_CLOCK = (('/clock', 'clock'),)
 
-_NAMESPACE = re.compile(r'(?!.*__)(/?[A-Za-z_]\w*)(/[A-Za-z_]\w*)*/?|/?')
-
 
 def option(default: Value, doc: str, **limits: Any) -> Any:
-    """Describe one option; ``limits``: ``choices``, ``ge``, ``le``, ``graphs`` (else: all)."""
+    """
+    Describe one option.
+
+    ``limits``: ``choices``, ``ge``, ``le``, ``graphs`` (else: all); ``repeated``: words, each of
+    which is given by a flag of its own.
+    """
     return field(default=default, metadata={'doc': doc, **limits})
 
 
@@ -48,11 +50,23 @@ class Options:
     """
 
     namespace: str = option('', 'namespace of every node and topic; empty: none')
+    remap: str = option(
+        '',
+        'OLD:=NEW: a topic of docs/nodes.md that has another name here; of several: with spaces '
+        'between',
+        repeated=True,
+    )
     params_file: str = option('', 'YAML with parameters of your own, as in config/vla.yaml')
     policy_path: str = option(
         '',
         'policy file with its manifest (.json) beside it; empty: the shipped policy',
         graphs=('robot', 'sim'),
+    )
+    base_frame: str = option(
+        '',
+        'frame of every pose, for all nodes and RViz; empty: what the parameter file says, or '
+        'base_link, as RViz then shows',
+        graphs=('robot', 'rviz'),
     )
     markers: bool = option(True, 'run the marker node', graphs=('robot', 'sim'))
     inference: bool = option(
@@ -75,11 +89,13 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        if not _NAMESPACE.fullmatch(self.namespace):
+        name = self.namespace.removesuffix('/')
+        if name and not is_name(name):
             raise ConfigurationError(
-                f'namespace is {self.namespace!r}; valid: names of letters, digits and _ that '
-                'start with no digit, joined by /, as in "arm" or "/lab/arm"'
+                f'namespace is {self.namespace!r}; valid: names of ASCII letters, digits and _ '
+                'that start with no digit, joined by /, as in "arm" or "/lab/arm"'
             )
+        remap_rules(self.remap.split())
         for f in fields(self):
             _check_limits(f.name, getattr(self, f.name), f.metadata)
         if self.composed and not self.inference:
@@ -87,6 +103,11 @@ class Options:
                 'composed is one process with the inference node in it: choose composed, or no '
                 'inference'
             )
+
+    @property
+    def remaps(self) -> tuple[tuple[str, str], ...]:
+        """Return old and new name of each topic of ``remap``."""
+        return remap_rules(self.remap.split())
 
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> Options:
@@ -121,7 +142,11 @@ def _check_limits(name: str, value: Any, limits: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node to start; a later parameter file wins over an earlier, ``parameters`` over all."""
+    """
+    One node to start; a later parameter file wins over an earlier, ``parameters`` over all.
+
+    For an executable of another package, ``parameters`` are for launch alone.
+    """
 
     name: str
     executable: str
@@ -149,17 +174,12 @@ class NodeSpec:
         remaps = [('__node', self.name), ('__ns', self.namespace or '/'), *self.remaps]
         return [
             *self.arguments,
+            # Not as -p, over which a file may win: see vla_ros.nodes.overrides.
+            *(['--parameters', json.dumps(dict(self.parameters))] if self.parameters else []),
             '--ros-args',
             *('--log-level', self.log_level, '--enclave', self.enclave),
             *_flags('-r', (f'{old}:={new}' for old, new in remaps)),
             *_flags('--params-file', map(str, self.parameter_files)),
-            *_flags(
-                '-p',
-                (
-                    f'{name}:={json.dumps(v, ensure_ascii=False)}'
-                    for name, v in self.parameters.items()
-                ),
-            ),
         ]
 
 
@@ -180,11 +200,14 @@ def sim_graph(options: Options) -> tuple[NodeSpec, ...]:
     if clock:
         chosen['publish_clock'] = True
     specs = (_node('sim', options, files, chosen), *_pipeline(options, files, clock))
-    return tuple(replace(spec, remaps=_OWN_CLOCK) for spec in specs) if clock else specs
+    if not clock:
+        return specs
+    return tuple(replace(spec, remaps=(*spec.remaps, *_OWN_CLOCK)) for spec in specs)
 
 
 def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
     """Return RViz with the displays of this package."""
+    fixed_frame = ('-f', options.base_frame) if options.base_frame else ()
     return (
         NodeSpec(
             'rviz',
@@ -193,7 +216,8 @@ def rviz_graph(options: Options) -> tuple[NodeSpec, ...]:
             namespace=_absolute(options.namespace),
             parameters={'use_sim_time': True} if options.use_sim_time else {},
             parameter_files=_user_files(options),
-            arguments=('-d', str(_config('vla.rviz'))),
+            remaps=options.remaps,
+            arguments=('-d', str(_config('vla.rviz')), *fixed_frame),
             log_level=options.log_level,
             respawn=False,
         ),
@@ -253,11 +277,15 @@ def exposure(graph: str, existing: Mapping[str, str]) -> str:
 
 
 def _pipeline(options: Options, files: Sequence[Path], clock: bool) -> tuple[NodeSpec, ...]:
+    _check_frame(options)
     policy = _policy(options)
+    frame: dict[str, Value] = {'base_frame': options.base_frame} if options.base_frame else {}
     special = {
         'camera': _image_size(options.policy_path),
         'command': policy,
         'inference': policy,
+        'pose': frame,
+        'marker': frame,
     }
     time: dict[str, Value] = {'use_sim_time': True} if clock else {}
     wanted = {'marker': options.markers, 'inference': options.inference}
@@ -295,12 +323,26 @@ def _node(
         namespace=_absolute(options.namespace),
         parameters=parameters,
         parameter_files=(*files, *_user_files(options)),
+        remaps=options.remaps,
         log_level=options.log_level,
     )
 
 
 def _policy(options: Options) -> dict[str, Value]:
     return {'policy_path': str(_expanded(options.policy_path))} if options.policy_path else {}
+
+
+def _check_frame(options: Options) -> None:
+    """Refuse a chosen policy whose poses are in another frame than the one that is chosen."""
+    if not (options.policy_path and options.base_frame):
+        return  # the pose node holds and says so
+    frame = read_manifest(_expanded(options.policy_path)).frame_id
+    if frame != options.base_frame:
+        raise ConfigurationError(
+            f'base_frame is {options.base_frame!r}, and {options.policy_path} gives poses in '
+            f'{frame!r}: none is transformed; choose its frame, or if both are names of one '
+            'frame, write that as frame_id into the manifest of the policy'
+        )
 
 
 def _image_size(policy_path: str) -> dict[str, Value]:
@@ -316,30 +358,8 @@ def _user_files(options: Options) -> tuple[Path, ...]:
     if not options.params_file:
         return ()
     path = _expanded(options.params_file)
-    try:
-        document = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else ' '.join(str(error).split())
-        raise ConfigurationError(f'params_file {path}: {reason}') from error
-    sections = document.values() if isinstance(document, dict) else [None]
-    if not all(isinstance(s, dict) and 'ros__parameters' in s for s in sections):
-        raise ConfigurationError(
-            f'params_file {path}: every node needs ros__parameters, as in '
-            f'{_config("vla.yaml")}: "/**/pose:" and below it "ros__parameters:"'
-        )
-    _check_node_names(path, document)
+    check_params_file(path, ('sim', *PIPELINE, 'rviz'))
     return (path,)
-
-
-def _check_node_names(path: Path, sections: Iterable[str]) -> None:
-    """Refuse a section that is for none of the nodes: ROS would ignore it without a word."""
-    valid = {'*', '**', 'sim', *PIPELINE, 'rviz'}
-    for section in sections:
-        if str(section).rpartition('/')[2] not in valid:
-            raise ConfigurationError(
-                f'params_file {path}: {section!r} names none of the nodes '
-                f'{", ".join(["sim", *PIPELINE, "rviz"])}, as in "/**/pose:"'
-            )
 
 
 def _absolute(namespace: str) -> str:

@@ -6,6 +6,9 @@ GET_OPENCV = (
     '--from-paths . --ignore-src" in the source tree), without ROS with "python3 bootstrap.py"'
 )
 
+#: Exit code of a node after a user's mistake, which a restart would only repeat.
+EXIT_CONFIGURATION = 2
+
 
 class ConfigurationError(ValueError):
     """A user's mistake: the message says what was got, what is valid and what to do."""

@@ -25,12 +25,10 @@ from typing import TextIO
 from vla_ros import bringup, heartbeat
 from vla_ros.bringup import NodeSpec
 from vla_ros.domain import only_graph
-from vla_ros.errors import ConfigurationError
+from vla_ros.errors import ConfigurationError, EXIT_CONFIGURATION
 from vla_ros.interrupts import signals_noted
 from vla_ros.shared_memory import remove_leftovers
 
-#: Exit code of a node after a user's mistake, which a restart would only repeat.
-EXIT_CONFIGURATION = 2
 #: A node that ends so often in so many seconds stays down.
 MAX_EXITS, EXIT_WINDOW_S = 3, 60.0
 #: Before the first, second, ... restart.

@@ -23,15 +23,15 @@ def loaded(path, tmp_path_factory):
 
 
 def test_every_backend_computes_the_same(loaded):
-    manifest, modules = loaded
-    timings = list(measure(modules, manifest, [1], [2], rounds=1, calls=1))
+    _, looks, modules = loaded
+    timings = list(measure(modules, looks, [1], [2], rounds=1, calls=1))
     assert [t.backend for t in timings] == list(OF_TORCH)
     assert all(t.error < 1e-5 for t in timings)
     assert all(t.median_ms > 0.0 and t.cpu_ms > 0.0 for t in timings)
 
 
 def test_backends_take_turns_within_a_round(loaded):
-    manifest, modules = loaded
+    _, looks, modules = loaded
     turns = []
 
     def noting(name):
@@ -44,7 +44,7 @@ def test_backends_take_turns_within_a_round(loaded):
     list(
         measure(
             {name: noting(name) for name in ('eager', 'other')},
-            manifest,
+            looks,
             [1],
             [1],
             rounds=2,
@@ -63,8 +63,8 @@ def test_a_policy_of_another_network_is_refused_in_one_sentence(tmp_path):
 
 
 def test_the_table_has_a_line_for_each(loaded):
-    manifest, modules = loaded
-    timings = list(measure(modules, manifest, [1], [1], rounds=1, calls=1))
+    _, looks, modules = loaded
+    timings = list(measure(modules, looks, [1], [1], rounds=1, calls=1))
     assert [line.split()[0] for line in table(timings).splitlines()[1:]] == list(modules)
 
 

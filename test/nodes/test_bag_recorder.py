@@ -80,6 +80,22 @@ def test_what_is_made_for_a_recording_alone_is_recorded_only_if_asked_for(graph,
     assert names - recorded == MADE_ON_DEMAND - expected
 
 
+def test_a_remapped_topic_is_recorded_by_its_own_name_and_what_is_silent_told(graph, tmp_path):
+    spin = lambda: graph._executor.spin_once(timeout_sec=0.0)  # noqa: E731
+    user = Client(on_spin=spin, remap='gripper_state:=/hand/closing')
+    publisher = graph.peer.create_publisher(Float32, '/hand/closing', wiring.GRIPPER_STATE.qos)
+    graph.peer.create_timer(0.1, lambda: publisher.publish(Float32(data=0.5)))
+    try:
+        with BagWriter(tmp_path / 'bag') as bag:
+            recorder = BagRecorder(user, bag)
+            assert '/gripper_state' in recorder.silent
+            assert user.wait(lambda: '/gripper_state' not in recorder.silent, 20.0)
+    finally:
+        user.close()
+    assert '/hand/closing' not in bag.counts
+    assert {'/robot_action', '/vla/status', '/clock'} <= set(recorder.silent)
+
+
 def test_messages_are_recorded_and_read_as_they_were(graph, tmp_path: Path):
     from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 

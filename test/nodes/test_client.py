@@ -14,6 +14,7 @@ import rclpy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32, String
 
+from vla_ros.cli import main
 from vla_ros.errors import ConfigurationError
 from vla_ros.geometry import Pose
 from vla_ros.nodes import wiring
@@ -103,6 +104,35 @@ def test_others_that_listen_are_not_taken_for_the_command_node(graph):
             user.wait_graph(timeout_s=1.0)
         graph.add(CommandNode(encoder=OneToken()))
         assert user.wait_graph().state == 'idle'
+
+
+def test_a_topic_of_another_name_is_heard_there(graph):
+    publisher = graph.peer.create_publisher(DiagnosticStatus, '/elsewhere', wiring.STATUS.qos)
+    publisher.publish(DiagnosticStatus(values=[KeyValue(key='state', value='idle')]))
+    with client(graph, namespace='arm', remap='vla/status:=/elsewhere') as user:
+        assert user.wait_status().state == 'idle'
+
+
+@pytest.mark.parametrize(
+    'command', ['say x', 'status', 'record', 'viz', 'reset', 'up robot', 'up sim']
+)
+@pytest.mark.parametrize(
+    ('remap', 'reason'),
+    [('robot_actoin:=/x', 'did you mean robot_action?'), ('robot_action', 'valid: OLD:=NEW')],
+)
+def test_every_command_refuses_a_remap_of_no_topic(command, remap, reason, capsys):
+    assert main([*command.split(), '--remap', remap]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_record_tells_what_it_never_heard(pair, tmp_path):
+    pytest.importorskip('rosbags', reason='the extra record is not installed')
+    flags = ['--seconds', '1', '--remap', 'robot_action:=/arm/target']
+    code, output = vla_ros(pair, 'record', '--out', str(tmp_path / 'bag'), *flags)
+    assert code == 0, output
+    (told,) = [line for line in output.splitlines() if line.startswith('nothing came on')]
+    assert '/robot_action,' in told  # the pose node says it, but not there
+    assert '/vla/status,' not in told
 
 
 def test_a_wait_in_vain_ends(graph):

@@ -14,13 +14,13 @@ from std_srvs.srv import Trigger
 from tiny_policy import TinyPolicy, write_policy
 from torch import Tensor
 
+from vla_ros.errors import EXIT_CONFIGURATION
 from vla_ros.geometry import Pose
 from vla_ros.models.contract import PolicyOutput
 from vla_ros.nodes import wiring
 from vla_ros.nodes.client import Status
 from vla_ros.nodes.composed_node import main
 from vla_ros.nodes.conversions import header, image_to_message, pose_to_message
-from vla_ros.nodes.runner import EXIT_CONFIGURATION
 
 pytestmark = pytest.mark.ros
 

@@ -438,7 +438,7 @@ def test_a_warning_hides_no_other_and_no_other_robots(graph, capfd, monkeypatch)
     assert logged(capfd) == ['left: inference failed']
 
 
-@pytest.mark.parametrize('names', [['1st'], ['a', 'a'], ['/a'], ['a__b ']])
+@pytest.mark.parametrize('names', [['1st'], ['a', 'a'], ['/a'], ['a/'], ['gré'], ['a__b']])
 def test_names_that_cannot_be_namespaces_are_told(graph, path, names):
     with pytest.raises(ConfigurationError, match='robots: got'):
         inference_node(graph, path, robots=names)

@@ -9,6 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from vla_ros.bringup import GRAPHS, Options, options_of
+from vla_ros.errors import ConfigurationError
 
 LAUNCH = (
     'launch',
@@ -53,3 +54,10 @@ def test_on_humble_a_simulation_that_the_network_sees_is_told(launching, monkeyp
     lines = [call.kwargs['msg'] for call in launching.LogInfo.call_args_list]
     assert [line.startswith('on Humble the network sees') for line in lines] == [True] * told
     assert len(started) == told + len(GRAPHS[graph](Options()))
+
+
+def test_a_remap_of_no_topic_is_refused(launching, monkeypatch):
+    chosen = Options(remap='robot_actoin:=/arm/target')
+    monkeypatch.setattr(launching.Options, 'parse', lambda texts: chosen)
+    with pytest.raises(ConfigurationError, match='did you mean robot_action'):
+        launching._start(MagicMock(), 'robot')

@@ -374,12 +374,14 @@ def test_bad_input_neither_ends_nor_fools_it(bench, topic, message):
     assert np.isfinite(place(axes)).all()
 
 
-def test_a_camera_pose_in_another_frame_is_refused(bench):
+def test_a_camera_pose_in_another_frame_is_refused_and_the_expected_one_named(bench, capfd):
     other = pose_to_message(Pose.of((9.0, 9.0, 9.0), DOWN), 0, 'world')
     bench.graph.publish(wiring.CAMERA_POSE, other)
     bench.graph.until(lambda: 'unusable_camera pose' in str(bench.health))
     bench.look()
     assert np.abs(place(bench.marker('attention'))).max() < 1.0
+    told = capfd.readouterr().err
+    assert "it is in 'world'; expected: 'base_link', the parameter base_frame" in told
 
 
 @pytest.mark.parametrize(('d', 'told'), [([0.0, -0.2, 0.0, 0.0, 0.0], 1), ([0.0] * 5, 0), ([], 0)])

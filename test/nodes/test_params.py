@@ -87,6 +87,24 @@ def test_the_ends_of_the_range_are_valid(graph, cls, f):
         assert declared(graph, cls, f.name, value) == value
 
 
+@pytest.mark.parametrize(
+    ('name', 'value', 'advice'),
+    [
+        ('max_speed_m_s', 1, 'write 1.0'),
+        ('workspace_max', [1, 0, 2], 'write [1.0, 0.0, 2.0]'),
+    ],
+)
+def test_whole_numbers_for_decimal_ones_are_refused_with_the_fix(graph, name, value, advice):
+    with pytest.raises(ConfigurationError, match=f'{name}: .*; {re.escape(advice)}$'):
+        declared(graph, PoseParams, name, value)
+
+
+@pytest.mark.parametrize('value', ['fast', True, [1.0]])
+def test_what_is_no_number_gets_no_such_advice(graph, value):
+    with pytest.raises(ConfigurationError, match='max_speed_m_s: ((?!write).)*$'):
+        declared(graph, PoseParams, 'max_speed_m_s', value)
+
+
 def test_every_number_of_the_pose_node_has_a_range():
     numbers = [f for f in fields(PoseParams) if isinstance(f.default, float)]
     assert all('ge' in f.metadata for f in numbers)

@@ -50,7 +50,7 @@ def test_the_estop_survives_a_restart_of_the_node(graph, running):
     again = Bench(graph)
     again.wait_for('estopped', 'estop')
     again.command()
-    again.rest()
+    assert again.is_told_nothing()
     assert again.trigger('reset').success
     graph.remove(again.node)
     Bench(graph).wait_for('idle', 'no_command')
@@ -96,11 +96,9 @@ def test_the_estop_button_holds_and_refuses_reset_while_pressed_or_silent(runnin
 
 def test_with_confirmation_a_command_waits_for_enable(graph):
     bench = Bench(graph, confirm_before_motion=True)
-    graph.until(lambda: bench.actions)
     bench.command()
     bench.wait_for('holding', 'awaiting_confirmation')
-    bench.rest()
-    assert bench.way_m() == 0.0
+    assert bench.is_told_nothing()
     graph.call(SetBool, 'pose/enable', SetBool.Request(data=True))
     bench.wait_for('running', 'ok')
 

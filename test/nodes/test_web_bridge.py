@@ -30,9 +30,9 @@ from vla_ros.nodes.conversions import (
     pose_to_message,
 )
 from vla_ros.nodes.pose_node import PoseNode
-from vla_ros.nodes.web_bridge import WebBridge
+from vla_ros.nodes.web_bridge import SERVICES, WebBridge
 from vla_ros.web.access import Access
-from vla_ros.web.server import LiveServer
+from vla_ros.web.server import BUTTONS, LiveServer
 
 pytestmark = pytest.mark.ros
 
@@ -226,3 +226,7 @@ def test_the_path_and_the_poses_are_shown(graph, page):
     page.until(lambda: page.browser.newest['target'])
     assert page.browser.newest['chunk'][0][:3] == [0.4, 0.0, 0.2]
     assert page.browser.newest['target'] == POSE.vector().tolist()
+
+
+def test_each_button_of_the_page_has_its_service():
+    assert set(SERVICES) == set(BUTTONS)

@@ -232,6 +232,18 @@ def test_a_robot_that_does_not_follow_is_held_and_then_met_where_it_is(bench):
         bench.robot = elsewhere
         outputs.append(bench.tick(bench.candidate()))
     assert outputs[0].reason is Reason.NOT_FOLLOWING
-    silent = [i for i, o in enumerate(outputs) if o.pose is None]
-    restart = outputs[silent[0] + 1]
+    assert outputs[-1].pose is None
+    assert bench.tick(Reason.DONE).pose is None
+    restart = bench.tick(bench.candidate(elsewhere))
     assert np.linalg.norm(restart.pose.position - elsewhere.position) < 0.005
+
+
+@pytest.mark.parametrize('refused', [Reason.NO_COMMAND, Reason.ESTOP, None])
+def test_the_robot_is_told_nothing_before_there_is_something_to_follow(bench, refused):
+    far = Pose.of((5.0, 0.0, 0.2), GOAL.quaternion)
+    for _ in range(10):
+        output = bench.tick(refused or bench.candidate(far))
+        assert (output.pose, output.gripper) == (None, None)
+        assert output.reason is (refused or Reason.OUTSIDE_WORKSPACE)
+    assert bench.tick(bench.candidate()).pose is not None
+    assert bench.tick(refused or bench.candidate(far)).pose is not None

@@ -1,7 +1,7 @@
 """
 A policy alone: on every backend that is installed, by threads and batch size.
 
-The inputs are the contract's example, so no camera, text or robot is needed.
+Its inputs are first looks at scenes of the simulator, so no camera or robot is needed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from vla_ros.bench.rounds import Ratio, ratio
-from vla_ros.models.contract import example_inputs
+from vla_ros.evaluation.rollouts import first_looks
 from vla_ros.models.convert import convert, FORMATS
 from vla_ros.models.export import freeze
 from vla_ros.pipeline.backends import Module
@@ -30,6 +30,7 @@ from vla_ros.training.rebuild import rebuild
 
 #: Returns a policy that runs with so many threads.
 Loader = Callable[[int], Module]
+Inputs = tuple[torch.Tensor, ...]
 
 REFERENCE = 'eager'
 #: What runs with torch alone, then what is exported first (see ``models.convert``).
@@ -75,14 +76,15 @@ class Timing:
 
 def loaders(
     path: Path, ways: Sequence[str], folder: Path, config: Path | None = None
-) -> tuple[PolicyManifest, dict[str, Loader]]:
+) -> tuple[PolicyManifest, Inputs, dict[str, Loader]]:
     """
-    Return the manifest of the TorchScript policy at ``path``, and each way to run it.
+    Return the manifest of the TorchScript policy at ``path``, its inputs, and each way to run it.
 
     The reference comes first, asked for or not. Files that are exported for this stay in
-    ``folder``. Raises ConfigurationError as ``rebuild`` and ``convert`` do.
+    ``folder``. Raises ConfigurationError as ``rebuild``, ``first_looks`` and ``convert`` do.
     """
     manifest, eager = rebuild(path, config)
+    looks = first_looks(path)
     scripted = load_policy(path).module
     of_torch: dict[str, Module] = {
         REFERENCE: eager,
@@ -98,9 +100,14 @@ def loaders(
             found[way] = partial(_same, of_torch[way])
         else:
             out = folder / f'{way}{BACKENDS[FORMATS[way].backend]}'
-            convert(eager, manifest, way, out)
+            convert(eager, manifest, way, out, inputs=looks)
             found[way] = partial(_load, out)
-    return manifest, found
+    return manifest, looks, found
+
+
+def _rows(looks: Inputs, batch: int) -> Inputs:
+    chosen = torch.arange(batch) % len(looks[0])
+    return tuple(value[chosen] for value in looks)
 
 
 def _same(module: Module, threads: int) -> Module:
@@ -113,19 +120,19 @@ def _load(path: Path, threads: int) -> Module:
 
 def measure(
     loaders: Mapping[str, Loader],
-    manifest: PolicyManifest,
+    looks: Inputs,
     threads: Sequence[int],
     batches: Sequence[int],
     rounds: int,
     calls: int,
     on_round: Callable[[], None] = lambda: None,
 ) -> Iterator[Timing]:
-    """Yield a timing for each; ``on_round`` is called before each round."""
+    """Yield a timing of each with rows of ``looks``; ``on_round`` is called before a round."""
     modules = {(n, name): load(n) for n in threads for name, load in loaders.items()}
     cells = list(product(threads, batches, loaders))
     wall: dict[tuple[int, int, str], list[list[float]]] = {cell: [] for cell in cells}
     cpu: dict[tuple[int, int, str], list[float]] = {cell: [] for cell in cells}
-    inputs = {batch: example_inputs(manifest, batch) for batch in batches}
+    inputs = {batch: _rows(looks, batch) for batch in batches}
     for _ in range(rounds):
         on_round()
         for cell in cells:

@@ -141,11 +141,11 @@ def _policy(args: argparse.Namespace) -> int:
     path = args.policy or shipped_policy_path()
     probes: list[float] = []
     with TemporaryDirectory() as folder:
-        manifest, ways = loaders(path, _ways(args.backends), Path(folder), args.config)
+        manifest, looks, ways = loaders(path, _ways(args.backends), Path(folder), args.config)
         timings = list(
             measure(
                 ways,
-                manifest,
+                looks,
                 args.threads,
                 args.batches,
                 args.rounds,

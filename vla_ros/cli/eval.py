@@ -263,11 +263,11 @@ def _speed(policy: Path) -> dict[str, float]:
 
     file = 'torchscript'
     try:
-        manifest, found = loaders(policy, (file,), folder=policy.parent)
+        _, looks, found = loaders(policy, (file,), folder=policy.parent)
     except ConfigurationError as error:  # exported for another runtime, or trained elsewhere
         print(f'speed not measured: {error}')
         return {}
-    timings = measure(found, manifest, threads=(1,), batches=(1,), rounds=5, calls=40)
+    timings = measure(found, looks, threads=(1,), batches=(1,), rounds=5, calls=40)
     (timing,) = [timing for timing in timings if timing.backend == file]
     return {
         'median_ms': round(timing.median_ms, 2),

@@ -41,13 +41,16 @@ def _tolerance(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vla_ros.evaluation.rollouts import first_looks
     from vla_ros.models.convert import convert
     from vla_ros.training.rebuild import rebuild
 
     manifest, module = rebuild(args.source, args.config)
-    written = convert(module, manifest, args.to, args.out, args.tolerance)
+    looks = first_looks(args.source)
+    written = convert(module, manifest, args.to, args.out, args.tolerance, looks)
     found = written.metrics['export_difference']
     print(f'{args.out}: {written.size_bytes / 1e6:.1f} MB for {written.backend}')
-    print(f'largest difference of an output to the network: {found:.1e}')
+    scenes = len(looks[0])
+    print(f'largest difference of an output to the network, in {scenes} scenes: {found:.1e}')
     print(f'what it can do: vla-ros eval --policy {args.out}')
     return 0

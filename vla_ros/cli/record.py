@@ -8,6 +8,7 @@ from pathlib import Path
 import time
 from typing import TYPE_CHECKING
 
+from vla_ros.cli.graph_arguments import add_graph_arguments, user_of
 from vla_ros.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='camera/image_raw/compressed instead of camera/image_raw',
     )
-    parser.add_argument('--namespace', default='', help='of the graph')
+    add_graph_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,16 +40,20 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds is not None and not 0.0 < args.seconds < 1e9:
         raise ConfigurationError(f'--seconds is {args.seconds}; valid: more than 0')
     from vla_ros.nodes.bag_recorder import BagRecorder
-    from vla_ros.nodes.client import client
 
     out = args.out or Path('out/bags') / time.strftime('%Y-%m-%d_%H%M%S')
-    with client(args.namespace) as user:
+    with user_of(args) as user:
         user.wait_status()
         with _open(out) as bag:
-            BagRecorder(user, bag, args.overlay, args.saliency, args.compressed)
+            recorder = BagRecorder(user, bag, args.overlay, args.saliency, args.compressed)
             print(f'recording to {out}; Ctrl-C ends it', flush=True)
             with suppress(KeyboardInterrupt):
                 user.wait(lambda: False, args.seconds or float('inf'))
+    if recorder.silent:
+        print(
+            f'nothing came on {", ".join(recorder.silent)}; what has another name on this robot '
+            'needs --remap OLD:=NEW'
+        )
     messages = sum(bag.counts.values())
     print(
         f'{messages} messages on {len(bag.counts)} topics, {bag.size_bytes / 1e6:.1f} MB; '

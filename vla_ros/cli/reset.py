@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 
+from vla_ros.cli.graph_arguments import add_graph_arguments, user_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to reset."""
     parser.add_argument(
         '--estop', action='store_true', help='release the e-stop of the pose node instead'
     )
-    parser.add_argument('--namespace', default='', help='of the graph')
+    add_graph_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Hold, call the service and print its answer; 0 if it did something."""
     from vla_ros.nodes import wiring
-    from vla_ros.nodes.client import client
 
-    with client(args.namespace) as user:
+    with user_of(args) as user:
         user.wait_status()
         if args.estop:
             answer = user.call(wiring.RESET)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from vla_ros.cli.graph_arguments import add_graph_arguments, user_of
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.command import is_stop
 from vla_ros.pipeline.reason import ENDINGS, Reason
@@ -22,17 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('text', nargs='+', help='what to do; "stop" or "" holds at once')
     parser.add_argument('--wait', action='store_true', help='until the task has ended')
     parser.add_argument('--timeout', type=float, default=60.0, help='of --wait, in seconds')
-    parser.add_argument('--namespace', default='', help='of the graph')
+    add_graph_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Publish, then print the outcome; 0 if it was obeyed."""
-    from vla_ros.nodes.client import client
-
     text = ' '.join(args.text)
     if any('\ud800' <= character <= '\udfff' for character in text):
         raise ConfigurationError('the command is not valid UTF-8: type it again')
-    with client(args.namespace) as user:
+    with user_of(args) as user:
         is_obeyed = user.stop(START_TIMEOUT_S) if is_stop(text) else _start(user, text, args)
         sys.stdout.write(f'{user.status.line()}\n')
         reason = user.status.reason

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import sys
 from typing import Any, TYPE_CHECKING
 
+from vla_ros.cli.graph_arguments import add_graph_arguments, user_of
+
 if TYPE_CHECKING:
     from vla_ros.nodes.client import Client, Status
 
@@ -18,15 +20,14 @@ TIMING_TIMEOUT_S = 3.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to show."""
     parser.add_argument('--follow', action='store_true', help='a line at every change')
-    parser.add_argument('--namespace', default='', help='of the graph')
+    add_graph_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one block, or lines until Ctrl-C."""
-    from vla_ros.nodes.client import client
     from vla_ros.nodes.timing import rows, Timing
 
-    with client(args.namespace) as user:
+    with user_of(args) as user:
         timing = Timing(user)
         user.wait_status()
         if not args.follow:

@@ -33,6 +33,8 @@ def _add_option(parser: argparse.ArgumentParser, name: str, default: Any, metada
         parser.add_argument(
             flag, action=argparse.BooleanOptionalAction, default=default, help=metadata['doc']
         )
+    elif metadata.get('repeated'):
+        parser.add_argument(flag, action='append', default=[], help=metadata['doc'])
     else:
         parser.add_argument(
             flag,
@@ -47,7 +49,11 @@ def _add_option(parser: argparse.ArgumentParser, name: str, default: Any, metada
 def run(args: argparse.Namespace) -> int:
     """Run the graph until Ctrl-C or SIGTERM; 1 if every node is down for good."""
     chosen = {name: getattr(args, name) for name in bringup.options_of(args.graph)}
-    options = bringup.Options(**chosen)
+    options = bringup.Options(**{**chosen, 'remap': ' '.join(chosen['remap'])})
+    if options.remap:
+        from vla_ros.nodes.wiring import check_remaps
+
+        check_remaps(options.remaps)
     try:
         with running(args.graph, options) as supervisor:
             _tell_ready(supervisor, options)
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def _tell_ready(supervisor: Supervisor, options: bringup.Options) -> None:
     from vla_ros.nodes.client import client
 
-    with client(options.namespace, on_spin=supervisor.poll) as user:
+    with client(options.namespace, supervisor.poll, options.remap) as user:
         try:
             user.wait_ready(READY_TIMEOUT_S)
         except TimeoutError as error:

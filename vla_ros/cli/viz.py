@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 
+from vla_ros.cli.graph_arguments import add_graph_arguments, user_of
 from vla_ros.errors import ConfigurationError
 
 PORT = 8765
@@ -23,19 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='ADDRESS',
         help='address to listen on; any but loopback asks visitors for a token',
     )
-    parser.add_argument('--namespace', default='', help='of the graph')
+    add_graph_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the address and serve until Ctrl-C."""
     if not 0 <= args.port <= 65535:
         raise ConfigurationError(f'--port is {args.port}; valid: 0 to 65535')
-    from vla_ros.nodes.client import client
     from vla_ros.nodes.web_bridge import WebBridge
     from vla_ros.web.access import Access
     from vla_ros.web.server import LiveServer
 
-    with client(args.namespace) as user, LiveServer(Access.of(args.bind), args.port) as server:
+    with user_of(args) as user, LiveServer(Access.of(args.bind), args.port) as server:
         print(f'live page: {server.address}', flush=True)
         WebBridge(user, server).run()
     return 0

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vla_ros.evaluation.closed_loop import ClosedLoop, LATENCY_S, measured_state
 from vla_ros.evaluation.disturbances import Disturb, DISTURBANCES, Picture, State, undisturbed
@@ -23,7 +24,7 @@ from vla_ros.evaluation.episodes import Episode
 from vla_ros.evaluation.judging import Judge, RefusalJudge, TaskJudge
 from vla_ros.evaluation.masking import without
 from vla_ros.evaluation.pictures import Scene, spread
-from vla_ros.evaluation.splits import build, Spec, Trial
+from vla_ros.evaluation.splits import build, Spec, specs, Trial
 from vla_ros.evaluation.watching import Gaze, WatchedEnv
 from vla_ros.geometry import Array
 from vla_ros.interfaces import (
@@ -152,22 +153,31 @@ class Roller:
 
     def refusal(self, trial: Trial) -> float:
         """Return how surely the policy refuses ``trial`` when it first looks, 0 .. 1."""
-        env = self.env
-        env.reset(scene=trial.scene)
         self._policy.reset()
-        text = normalise(trial.text)
         try:
-            command = EncodedCommand(text, 1, self._encoder.encode(text))
+            look = self.first_look(trial)
         except CommandError:
             return 1.0  # the command node does
-        chunk = self._infer(env.render(), measured_state(env), command, stamp_ns=0).chunk
+        chunk = self._policy.infer(look).chunk
         return float(sum(chunk.column(channel)[0] for channel in REFUSAL_CHANNELS))
+
+    def first_look(self, trial: Trial) -> Observation:
+        """Return what the policy is given first; raises CommandError as the text encoder."""
+        self.env.reset(scene=trial.scene)
+        text = normalise(trial.text)
+        command = EncodedCommand(text, 1, self._encoder.encode(text))
+        return self._seen(self.env.render(), measured_state(self.env), command, stamp_ns=0)
 
     def _infer(
         self, image: Picture, state: State, command: EncodedCommand, stamp_ns: int
     ) -> PolicyResult:
+        return self._policy.infer(self._seen(image, state, command, stamp_ns))
+
+    def _seen(
+        self, image: Picture, state: State, command: EncodedCommand, stamp_ns: int
+    ) -> Observation:
         fitted = fit(image, self._width, self._height)
-        return self._policy.infer(Observation(stamp_ns, fitted[None], state, command))
+        return Observation(stamp_ns, fitted[None], state, command)
 
     def _hear(self, text: str, loop: ClosedLoop) -> EncodedCommand | None:
         """Give a command as the command node does; None if it is a stop, or refused there."""
@@ -177,6 +187,19 @@ class Roller:
         except CommandError:
             return None
         return EncodedCommand(line, loop.instruct(line), tokens) if line else None
+
+
+def first_looks(policy_path: Path, scenes_per_task: int = 4) -> tuple[Tensor, ...]:
+    """
+    Return what the network of a policy is given first in new scenes, one row each.
+
+    A row has no noise in it that would be at the edge of a decision. Raises as ``Roller.load``.
+    """
+    policy = load_policy(policy_path)
+    roller = Roller.load(policy_path)
+    trials = map(build, specs('known', scenes_per_task, seed=0))
+    rows = [policy.inputs(roller.first_look(trial)) for trial in trials]
+    return tuple(torch.cat(values) for values in zip(*rows, strict=True))
 
 
 def read_by(policy_path: Path) -> str:

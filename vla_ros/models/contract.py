@@ -22,6 +22,9 @@ from torch import nn, Tensor
 from vla_ros.models.layers.gaze import Looks
 from vla_ros.pipeline.manifest import Normalisation, PolicyManifest
 
+#: Where the gripper of ``example_inputs`` is, m, and that it points down; what is left out is 0.
+_EXAMPLE_STATE = {'position.x': 0.45, 'position.z': 0.15, 'orientation.x': 1.0}
+
 
 class PolicyOutput(NamedTuple):
     """
@@ -89,9 +92,10 @@ class PolicyModule(nn.Module):
 
 def example_inputs(manifest: PolicyManifest, batch: int = 1) -> tuple[Tensor, ...]:
     """
-    Return inputs of the manifest's shapes, the same at every call: noise, and ones as state.
+    Return inputs of the manifest's shapes, the same at every call: noise, met over the table.
 
-    All text tokens but the last are present, so that the mask is put to use.
+    All text tokens but the last are present, so that the mask is put to use. Most noise is refused
+    by a policy that can refuse: some 16 rows are wanted to see it move.
     """
     random = torch.Generator().manual_seed(0)
     n = manifest.text_encoder.max_tokens
@@ -99,8 +103,8 @@ def example_inputs(manifest: PolicyManifest, batch: int = 1) -> tuple[Tensor, ..
     image = torch.randint(0, 256, size, dtype=torch.uint8, generator=random)
     text = torch.randn((batch, n, manifest.text_width), generator=random)
     mask = torch.arange(n).expand(batch, n) < max(1, n - 1)
-    state = torch.ones((batch, len(manifest.state_channels)))
-    return image, text * mask[:, :, None], mask, state
+    state = torch.tensor([_EXAMPLE_STATE.get(name, 0.0) for name in manifest.state_names])
+    return image, text * mask[:, :, None], mask, state.repeat(batch, 1)
 
 
 def check_output(output: object, manifest: PolicyManifest, batch: int = 1) -> PolicyOutput:

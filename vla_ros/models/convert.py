@@ -27,8 +27,9 @@ from vla_ros.pipeline.backends.onnx_file import INPUTS, OUTPUTS
 from vla_ros.pipeline.manifest import BACKENDS, manifest_path, PolicyManifest, to_json
 from vla_ros.pipeline.policy import load_policy
 
-#: Sizes at which a file is compared with its network; a fixed batch would not do.
-_BATCHES = (1, 3)
+#: A file is compared with its network on so much noise, if on nothing better; and on one row of
+#: it, for a fixed batch would not do.
+_ROWS = 16
 #: Of the largest batch: several robots share a policy.
 _MAX_BATCH = 64
 
@@ -39,11 +40,14 @@ def convert(
     form: str,
     path: Path,
     tolerance: float | None = None,
+    inputs: tuple[Tensor, ...] | None = None,
 ) -> PolicyManifest:
     """
     Write ``module``, the network of ``manifest``, in one of ``FORMATS`` with a manifest beside it.
 
-    Its metrics are that of the difference alone: what else was measured is of another file.
+    ``inputs``, some rows of what the policy is given, are those that both are compared on: noise
+    if None, which most policies refuse, or are undecided about. The metrics that are written are
+    that difference alone: what else was measured is of another file.
     Raises ConfigurationError, and writes nothing, if ``path`` has the wrong suffix or its manifest
     is another policy's, the network cannot be converted, or computes something else by more than
     ``tolerance`` (see ``difference``; None: the format's own).
@@ -79,7 +83,9 @@ def convert(
         _write(trial, data, written)
         loaded = load_policy(trial).module
     allowed = chosen.tolerance if tolerance is None else tolerance
-    found = max(_compare(loaded, module, manifest, batch) for batch in _BATCHES)
+    every = example_inputs(manifest, _ROWS) if inputs is None else inputs
+    one = tuple(value[:1] for value in every)
+    found = max(_compare(loaded, module, rows) for rows in (one, every))
     if not found <= allowed:
         raise ConfigurationError(
             f'{path}: as {form} it differs from the network by {found:.1e}, allowed '
@@ -102,8 +108,7 @@ def difference(ours: PolicyOutput, theirs: PolicyOutput) -> float:
     return largest_difference(theirs, ours)
 
 
-def _compare(loaded: Any, module: nn.Module, manifest: PolicyManifest, batch: int) -> float:
-    inputs = example_inputs(manifest, batch)
+def _compare(loaded: Any, module: nn.Module, inputs: tuple[Tensor, ...]) -> float:
     with torch.no_grad():
         return difference(loaded(*inputs), module(*inputs))
 

@@ -33,6 +33,7 @@ class BagRecorder:
         compressed: bool = False,
     ) -> None:
         self._writer = writer
+        self._streams: list[Stream] = []
         optional = (
             (wiring.ATTENTION_IMAGE, overlay),
             (wiring.SALIENCY, saliency),
@@ -46,15 +47,21 @@ class BagRecorder:
 
     def _record(self, user: Client, topic: wiring.Topic) -> None:
         stream = stream_of(topic, user.namespace)
+        self._streams.append(stream)
 
         def keep(data: bytes) -> None:
             self._writer.write(stream, time.time_ns(), data)
 
         user.watch(topic, keep, raw=True)
 
+    @property
+    def silent(self) -> list[str]:
+        """Return the topics of which nothing was heard so far."""
+        return [s.topic for s in self._streams if s.topic not in self._writer.counts]
+
 
 def stream_of(topic: wiring.Topic, namespace: str) -> Stream:
-    """Return the topic as a bag names it."""
+    """Return the topic as a bag names it: by its own name, also where it is remapped."""
     package = topic.type.__module__.partition('.')[0]
     is_absolute = topic.name.startswith('/')
     return Stream(

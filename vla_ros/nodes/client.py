@@ -76,11 +76,17 @@ class Client:
     One participant beside the graph. Not thread-safe; every wait spins it.
 
     ``on_spin`` is called between spins, about 20 times a second: whoever also keeps the graph
-    running does that there.
+    running does that there. ``remap`` is that of ``Options``.
     """
 
-    def __init__(self, namespace: str = '', on_spin: Callable[[], None] = lambda: None) -> None:
-        Options(namespace=namespace)  # refuse what is no namespace or domain in plain words
+    def __init__(
+        self,
+        namespace: str = '',
+        on_spin: Callable[[], None] = lambda: None,
+        remap: str = '',
+    ) -> None:
+        # Refuses in plain words what is no namespace, remap or domain.
+        wiring.check_remaps(Options(namespace=namespace, remap=remap).remaps)
         domain_id()
         self._on_spin = on_spin
         self.namespace = '/' + namespace.strip('/')
@@ -95,6 +101,7 @@ class Client:
             f'client_{os.getpid()}',
             namespace=self.namespace,
             context=self._context,
+            cli_args=['--ros-args', *(part for rule in remap.split() for part in ('-r', rule))],
             use_global_arguments=False,
             enable_rosout=False,
             start_parameter_services=False,
@@ -178,12 +185,13 @@ class Client:
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until a command would be obeyed; else TimeoutError, which says what is missing."""
+        chunks = self._node.resolve_topic_name(wiring.ACTION_CHUNK.name)
         with self._heard(wiring.IMAGE, wiring.ROBOT_POSE, wiring.GRIPPER_STATE) as heard:
             signs: dict[str, Callable[[], Any]] = {
                 'pose node': lambda: self.status is not UNKNOWN,
                 'text encoder': self._commands_are_heard,
                 # The inference node creates this publisher when its policy is loaded and warm.
-                'policy': lambda: self._node.count_publishers(wiring.ACTION_CHUNK.name),
+                'policy': lambda: self._node.count_publishers(chunks),
                 'camera frame': lambda: wiring.IMAGE.name in heard,
                 wiring.ROBOT_POSE.name: lambda: wiring.ROBOT_POSE.name in heard,
                 wiring.GRIPPER_STATE.name: lambda: wiring.GRIPPER_STATE.name in heard,
@@ -280,9 +288,11 @@ class Client:
 
 
 @contextmanager
-def client(namespace: str = '', on_spin: Callable[[], None] = lambda: None) -> Iterator[Client]:
+def client(
+    namespace: str = '', on_spin: Callable[[], None] = lambda: None, remap: str = ''
+) -> Iterator[Client]:
     """Open a Client for a while."""
-    opened = Client(namespace, on_spin)
+    opened = Client(namespace, on_spin, remap)
     try:
         yield opened
     finally:

@@ -10,23 +10,21 @@ the robot hears until whoever started the process has restarted it.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
-import json
 import os
 import sys
 from typing import Any
 
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.parameter import Parameter
-from rclpy.utilities import remove_ros_args
 
+from vla_ros.errors import EXIT_CONFIGURATION
 from vla_ros.nodes.camera_node import CameraNode
 from vla_ros.nodes.command_node import CommandNode
 from vla_ros.nodes.inference_node import InferenceNode
+from vla_ros.nodes.overrides import chosen, overrides
 from vla_ros.nodes.pose_node import PoseNode
-from vla_ros.nodes.runner import EXIT_CONFIGURATION, prepare_environment, run_threads
+from vla_ros.nodes.runner import prepare_environment, run_threads
 
 #: The nodes by thread. The first thread runs while the nodes of the second are still being made.
 THREADS: tuple[dict[str, Callable[..., Node]], ...] = (
@@ -44,23 +42,13 @@ UNDER_SECURITY = (
 def _maker(
     name: str, make: Callable[..., Node], parameters: Mapping[str, Any]
 ) -> Callable[[], Node]:
-    overrides = [Parameter(key, value=value) for key, value in parameters.items()]
     # A name on the command line is that of the process.
     own_name = ['--ros-args', '-r', f'__node:={name}']
-    return lambda: make(cli_args=own_name, parameter_overrides=overrides)
+    return lambda: make(cli_args=own_name, parameter_overrides=overrides(parameters))
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description='The pipeline in one process.')
-    parser.add_argument(
-        '--parameters',
-        type=json.loads,
-        default={},
-        metavar='JSON',
-        help='by node, as {"camera": {"image_width": 96}}; they win over files',
-    )
-    given = sys.argv if args is None else args
-    parameters = parser.parse_args(remove_ros_args(given)[1:]).parameters
+    parameters = chosen(args)
     if os.environ.get('ROS_SECURITY_ENABLE') == 'true':  # as rcl reads it
         get_logger('composed').fatal(UNDER_SECURITY)
         return EXIT_CONFIGURATION

@@ -13,13 +13,13 @@ the policy together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import re
 import sys
 import time
 import traceback
 from typing import Any, TYPE_CHECKING
 
 from vla_ros.errors import ConfigurationError
+from vla_ros.names import is_name
 from vla_ros.nodes.conversions import attention_to_message
 from vla_ros.nodes.diagnostics import Durations, ERROR, Health, OK, report_health, WARN
 from vla_ros.nodes.lifecycle import ManagedNode
@@ -33,8 +33,6 @@ from vla_ros.pipeline.manifest import PolicyManifest
 
 if TYPE_CHECKING:
     from vla_ros.pipeline.policy import TorchPolicy
-
-_NAMESPACE = re.compile(r'([A-Za-z]\w*(/[A-Za-z]\w*)*)?', re.ASCII)
 
 
 class InferenceNode(ManagedNode):
@@ -151,10 +149,10 @@ class InferenceNode(ManagedNode):
 def _checked(names: Sequence[str]) -> Sequence[str]:
     """Return the namespaces if each can be one and none stands twice."""
     for name in names:
-        if not _NAMESPACE.fullmatch(name):
+        if name and (name.startswith('/') or not is_name(name)):
             raise ConfigurationError(
-                f'robots: got {name!r}, expected names of letters, digits and _ that start with '
-                'a letter, joined by /, as in "arm1" or "lab/arm1"'
+                f'robots: got {name!r}, expected names of ASCII letters, digits and _ that start '
+                'with no digit, joined by /, as in "arm1" or "lab/arm1"'
             )
     if len(set(names)) < len(names) or not names:
         raise ConfigurationError(

@@ -14,7 +14,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from vla_ros.bringup import environment, exposure, GRAPHS, NodeSpec, Options, options_of
-from vla_ros.supervisor import EXIT_CONFIGURATION
+from vla_ros.errors import EXIT_CONFIGURATION
+from vla_ros.nodes.wiring import check_remaps
 
 RESPAWN_DELAY_S = 2.0
 
@@ -40,6 +41,7 @@ def _argument(name: str, option: Field[Any]) -> DeclareLaunchArgument:
 def _start(context: LaunchContext, graph: str) -> list[LaunchDescriptionEntity]:
     names = options_of(graph)
     options = Options.parse({name: LaunchConfiguration(name).perform(context) for name in names})
+    check_remaps(options.remaps)
     additions = environment(graph, os.environ)
     exposed = exposure(graph, os.environ)
     told = [LogInfo(msg=exposed)] if exposed else []

@@ -132,10 +132,15 @@ class MarkerNode(Node):
 
     def _on_camera_pose(self, message: PoseStamped) -> None:
         pose, frame = pose_from_message(message), message.header.frame_id
-        if frame == self._params.base_frame and is_usable(pose):
-            self._base_from_camera = pose
+        expected = self._params.base_frame
+        if frame != expected:
+            fault = f'it is in {frame!r}; expected: {expected!r}, the parameter base_frame'
+            self._complain('camera pose', fault)
+        elif not is_usable(pose):
+            fault = f'it is {pose.vector().tolist()}; expected: numbers and a unit quaternion'
+            self._complain('camera pose', fault)
         else:
-            self._complain('camera pose', f'it is {pose.vector().tolist()} in {printable(frame)}')
+            self._base_from_camera = pose
 
     def _on_chunk(self, message: JointTrajectory) -> None:
         chunk = self._attempt('chunk', lambda: chunk_from_message(message))

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.chunk import BLEND_MODES, INTERPOLATIONS, Playback
@@ -345,6 +346,18 @@ def _check_names(node: Node, cls: type) -> None:
         raise ConfigurationError(f'{node.get_name()}: there is no parameter {name}; {advice}')
 
 
+def _as_decimal(given: Parameter | None, default: Any) -> str:
+    """Return what to write for whole numbers where decimal ones are meant, else nothing."""
+    if given is None:
+        return ''
+    if given.type_ == Parameter.Type.INTEGER and isinstance(default, float):
+        return f'; write {float(given.value)}'
+    is_list = isinstance(default, tuple) and isinstance(default[0], float)
+    if given.type_ == Parameter.Type.INTEGER_ARRAY and is_list:
+        return f'; write {[float(number) for number in given.value]}'
+    return ''
+
+
 def declare(node: Node, cls: type[P]) -> P:
     """Declare the fields of ``cls`` on ``node``; raises ConfigurationError for a bad value."""
     _check_names(node, cls)
@@ -359,7 +372,10 @@ def declare(node: Node, cls: type[P]) -> P:
                 _descriptor(dict(f.metadata), default),
             ).value
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            raise ConfigurationError(f'{node.get_name()}: parameter {f.name}: {error}') from error
+            advice = _as_decimal(node._parameter_overrides.get(f.name), default)
+            raise ConfigurationError(
+                f'{node.get_name()}: parameter {f.name}: {error}{advice}'
+            ) from error
         if 'one_of' in f.metadata and value not in f.metadata['one_of']:
             raise ConfigurationError(
                 f'{node.get_name()}: parameter {f.name} is {value!r}; '

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, ExitStack
+from functools import partial
 import inspect
 import os
 import signal
 import threading
+from typing import Any
 
 import rclpy
 from rclpy.clock import Clock, ClockType
@@ -22,16 +24,14 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from vla_ros import bringup, heartbeat
-from vla_ros.errors import ConfigurationError, GET_OPENCV
+from vla_ros.errors import ConfigurationError, EXIT_CONFIGURATION, GET_OPENCV
 from vla_ros.freed_memory import keep_freed_memory
 from vla_ros.nodes import executors, in_process
+from vla_ros.nodes.overrides import chosen, overrides
 from vla_ros.shared_memory import remove_stale_locks
 
 #: What rclpy raises for a parameter of its own, such as use_sim_time, of another type.
 _BAD_PARAMETER = (InvalidParameterTypeException, InvalidParameterValueException)
-
-#: Exit code after a user's mistake, which a restart would only repeat.
-EXIT_CONFIGURATION = 2
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -171,7 +171,11 @@ def run(node_class: type[Node], args: Sequence[str] | None = None) -> int:
     traceback.
     """
     prepare_environment()
-    return run_threads(node_class.__name__, [[node_class]], args)
+    parameters = chosen(args)
+    options: dict[str, Any] = {}
+    if parameters:
+        options['parameter_overrides'] = overrides(parameters)
+    return run_threads(node_class.__name__, [[partial(node_class, **options)]], args)
 
 
 def run_threads(

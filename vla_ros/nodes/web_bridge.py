@@ -36,7 +36,7 @@ from vla_ros.nodes.conversions import (
 from vla_ros.pipeline.image import decode_rgb, RawImage
 from vla_ros.pipeline.recent import Recent
 from vla_ros.web.history import History
-from vla_ros.web.server import LiveServer, Wish
+from vla_ros.web.server import CANCEL, ESTOP, LiveServer, RESET, SCENE, Wish
 from vla_ros.web.snapshot import policy_crop, Sight, snapshot, View
 
 RATE_HZ = 10.0
@@ -48,11 +48,12 @@ KEPT_FRAMES = 16
 #: Without a newer one for so long, a chunk or an attention is over.
 FRESH_S = 0.6
 
-BUTTONS: Mapping[str, wiring.ServiceName] = {
-    'estop': wiring.ESTOP,
-    'reset': wiring.RESET,
-    'cancel': wiring.CANCEL,
-    'scene': wiring.SIM_RESET,
+#: What each of the page's buttons calls.
+SERVICES: Mapping[str, wiring.ServiceName] = {
+    ESTOP: wiring.ESTOP,
+    RESET: wiring.RESET,
+    CANCEL: wiring.CANCEL,
+    SCENE: wiring.SIM_RESET,
 }
 
 
@@ -73,7 +74,7 @@ class WebBridge:
         self._heard_s: dict[str, float] = {}
         self._takes_raw = False
         # Made now: an e-stop does not wait for discovery.
-        self._services = {name: user.service(service) for name, service in BUTTONS.items()}
+        self._services = {name: user.service(service) for name, service in SERVICES.items()}
         self._watch(user)
 
     def _watch(self, user: Client) -> None:
@@ -105,12 +106,12 @@ class WebBridge:
         if wish.say is not None:
             self._user.publish(wish.say)
         elif wish.press is not None:
-            if wish.press == 'scene':  # a task in the old scene is over
-                self._call('cancel', lambda *_: None)
+            if wish.press == SCENE:  # a task in the old scene is over
+                self._call(CANCEL, lambda *_: None)
             self._call(wish.press, lambda *told: self._server.answer(wish.viewer, *told))
 
     def _call(self, name: str, tell: Callable[[str, bool], None]) -> None:
-        service, client = BUTTONS[name], self._services[name]
+        service, client = SERVICES[name], self._services[name]
         if not client.service_is_ready():
             tell(f'{name}: the {service.server} node does not answer', False)
             return

@@ -11,8 +11,9 @@ of another QoS: the events executor would touch them when they are gone, and cra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -29,6 +30,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.nodes import in_process
 from vla_ros.nodes.in_process import Inbox
 
@@ -242,7 +244,7 @@ ROBOT_ACTION = Topic(
     LATEST,
     'pose',
     'robot, sim, marker',
-    'servo-ready target pose at a fixed rate',
+    'servo-ready target pose at a fixed rate, from the first motion on',
 )
 GRIPPER_ACTION = Topic(
     'gripper_action', Float32, LATEST, 'pose', 'robot, sim', '0 open .. 1 closed'
@@ -314,6 +316,17 @@ DIAGNOSTICS = Topic(
 )
 
 TOPICS: tuple[Topic, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Topic))
+
+
+def check_remaps(rules: Iterable[tuple[str, str]]) -> None:
+    """Raise ConfigurationError for a rule for no topic: ROS would ignore it without a word."""
+    names = [topic.name for topic in TOPICS]
+    for old, new in rules:
+        if old not in names:
+            similar = get_close_matches(old, names, n=1)
+            advice = f'did you mean {similar[0]}?' if similar else f'valid: {", ".join(names)}'
+            raise ConfigurationError(f'remap {old}:={new}: there is no topic {old}; {advice}')
+
 
 ESTOP = ServiceName('~/estop', Trigger, 'pose', 'hold and latch, beyond a restart, until reset')
 RESET = ServiceName('~/reset', Trigger, 'pose', 'release the e-stop latch, unless its cause lasts')

@@ -140,24 +140,26 @@ class Gate:
         """
         dt_s = self._elapsed_s(now)
         reason = self._judge_robot(now, measured)
-        if self._motion is None:
-            if reason is not Reason.OK or measured is None:
-                return GateOutput(None, None, reason)
-            self._motion = MotionLimiter(self._limits, self._continued(measured.pose))
-            dt_s = 0.0  # the first pose is where the robot is
-        elif reason is not Reason.OK and self._motion.at_rest:
+        if reason is not Reason.OK and self._motion is not None and self._motion.at_rest:
             # Unknown, moved by hand, reset or blocked: the next start is where the robot then is.
             self._last_quaternion = self._motion.pose.quaternion
             self._motion = self._gripper = None
+        motion = self._motion
+        if motion is None and reason is Reason.OK and measured is not None:
+            motion = MotionLimiter(self._limits, self._continued(measured.pose))
+            dt_s = 0.0  # the first pose is where the robot is
+        if reason is Reason.OK and motion is not None:
+            reason = wish if isinstance(wish, Reason) else self._judge(now, wish, motion)
+        if motion is None or (self._motion is None and reason is not Reason.OK):
+            # The robot is told nothing before it is to move, not even to stay: were the measured
+            # pose that of another link than the one that is driven, it would move.
             return GateOutput(None, None, reason)
-        if reason is Reason.OK:
-            reason = wish if isinstance(wish, Reason) else self._judge(now, wish, self._motion)
-        before = self._motion.pose
+        self._motion, before = motion, motion.pose
         if isinstance(wish, Candidate) and reason is Reason.OK:
-            output = self._follow(wish, self._motion, dt_s, speed_share)
+            output = self._follow(wish, motion, dt_s, speed_share)
         else:
-            output = GateOutput(self._motion.brake(dt_s), self._gripper, reason)
-        self.path_m += math.dist(before.position, self._motion.pose.position)
+            output = GateOutput(motion.brake(dt_s), self._gripper, reason)
+        self.path_m += math.dist(before.position, motion.pose.position)
         return output
 
     def _continued(self, pose: Pose) -> Pose:

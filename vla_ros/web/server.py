@@ -37,7 +37,8 @@ MAX_MESSAGE_BYTES = 8192
 MAX_VIEWERS = 32
 START_TIMEOUT_S = 10.0
 
-BUTTONS = ('estop', 'reset', 'cancel', 'scene')
+#: What a browser may press.
+BUTTONS = ESTOP, RESET, CANCEL, SCENE = 'estop', 'reset', 'cancel', 'scene'
 
 _TYPES = {'.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css'}
 #: The page may load nothing from anywhere else, and be shown inside nothing else.

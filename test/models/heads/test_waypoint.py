@@ -4,7 +4,9 @@ import torch
 from torch import nn
 
 from vla_ros.models.heads.waypoint import WaypointHead
-from vla_ros.models.layers.gaze import LOOKS, Looks
+from vla_ros.models.layers.gaze import LOOKS, Looks, NAMED
+from vla_ros.models.layers.pointing import ground_behind
+from vla_ros.models.vision.cells import OBJECT_PLANE_M
 
 WIDTH = 8
 
@@ -16,13 +18,16 @@ def head():
     return WaypointHead(WIDTH, 2, SPEC).eval()
 
 
-def given(points=((0.4, 0.1), (0.5, -0.1))):
+def given(points=((0.4, 0.1), (0.5, -0.1)), camera_error=(0.0, 0.0)):
     tokens, there = torch.randn(1, 3, WIDTH), torch.ones(1, 3, dtype=torch.bool)
     seen = torch.randn(1, LOOKS, WIDTH)
-    return tokens, there, Looks(torch.zeros(1, LOOKS, 4), torch.tensor([points]), seen), POSE[None]
+    camera_position = torch.from_numpy(SPEC.camera.base_from_camera.position).float()
+    hand = ground_behind(POSE[None], camera_position, OBJECT_PLANE_M)
+    at = torch.cat([torch.tensor(points), hand]) + torch.tensor(camera_error)
+    return tokens, there, Looks(torch.zeros(1, LOOKS, 4), at[None], seen), POSE[None]
 
 
-@pytest.mark.parametrize('look', range(LOOKS))
+@pytest.mark.parametrize('look', range(NAMED))
 def test_the_way_leads_to_where_it_looks(head, look):
     nn.init.zeros_(head.to_move[-1].weight)
     nn.init.zeros_(head.to_move[-1].bias)
@@ -31,6 +36,18 @@ def test_the_way_leads_to_where_it_looks(head, look):
     way = head(tokens, there, looks, state).position[0, -1, :2] - POSE[:2]
     wanted = looks.points[0, look] - POSE[:2]
     assert float(torch.cosine_similarity(way, wanted, dim=0)) > 0.999
+
+
+def test_a_camera_that_is_off_moves_nothing_once_its_error_is_trusted(head):
+    nn.init.zeros_(head.to_move[-1].weight)
+    nn.init.zeros_(head.to_move[-1].bias)
+    head.to_move[-1].bias.data[0] = 50.0
+    nn.init.ones_(head.trust)
+    torch.manual_seed(1)
+    one = head(*given())
+    torch.manual_seed(1)
+    other = head(*given(camera_error=(0.02, -0.01)))
+    torch.testing.assert_close(one.position, other.position)
 
 
 def test_nothing_that_it_reads_takes_it_out_of_the_workspace(head):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from vla_ros.models.fusion.tokens import Tokens
-from vla_ros.models.layers.gaze import Gaze
+from vla_ros.models.layers.gaze import Gaze, NAMED
 
 WIDTH, WORDS, ROWS, COLUMNS = 8, 3, 3, 4
 CELLS = ROWS * COLUMNS
@@ -32,7 +32,8 @@ def test_a_look_is_where_its_word_looks(gaze, cell):
     attention = torch.zeros(1, WORDS, CELLS)
     attention[0, 1, cell] = 1.0
     looks = gaze(attention, words(False, True, False), torch.randn(1, CELLS, WIDTH))
-    torch.testing.assert_close(looks.points[0], XY[cell].expand(2, -1), atol=1e-4, rtol=0.0)
+    named = looks.points[0, :NAMED]
+    torch.testing.assert_close(named, XY[cell].expand(NAMED, -1), atol=1e-4, rtol=0.0)
 
 
 def test_a_diffuse_rest_does_not_move_it_in_use(gaze):
@@ -40,7 +41,7 @@ def test_a_diffuse_rest_does_not_move_it_in_use(gaze):
     attention = torch.full((1, WORDS, CELLS), 0.4 / CELLS)
     attention[0, :, 0] = 0.6
     looks = gaze(attention, words(True, True, True), torch.randn(1, CELLS, WIDTH))
-    assert float((looks.points[0] - XY[0]).norm(dim=-1).max()) < 0.005
+    assert float((looks.points[0, :NAMED] - XY[0]).norm(dim=-1).max()) < 0.005
 
 
 def test_what_masked_words_look_at_changes_nothing(gaze):
@@ -60,8 +61,17 @@ def test_each_look_can_ask_for_a_word_of_its_own(gaze):
     attention = torch.zeros(1, WORDS, CELLS)
     attention[0, 0, 2] = attention[0, 1, 7] = 1.0
     looks = gaze(attention, said, torch.randn(1, CELLS, WIDTH))
-    torch.testing.assert_close(looks.points[0], XY[[2, 7]], atol=1e-4, rtol=0.0)
-    assert looks.scores[0].argmax(dim=-1).tolist() == [2, 7]
+    torch.testing.assert_close(looks.points[0, :NAMED], XY[[2, 7]], atol=1e-4, rtol=0.0)
+    assert looks.scores[0, :NAMED].argmax(dim=-1).tolist() == [2, 7]
+
+
+def test_the_hand_is_found_without_words(gaze):
+    without_mending(gaze)
+    cells = torch.randn(1, CELLS, WIDTH)
+    gaze.hand.weight.data.copy_(50.0 * cells[:, 5])
+    for said in (words(True, True, True), words(False, False, False)):
+        looks = gaze(torch.rand(1, WORDS, CELLS), said, cells)
+        torch.testing.assert_close(looks.points[0, NAMED], XY[5], atol=1e-3, rtol=0.0)
 
 
 def test_gradients_reach_where_words_look(gaze):

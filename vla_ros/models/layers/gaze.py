@@ -2,7 +2,9 @@
 Places on the table that the words look at: attention as a measurement, whatever the fusion.
 
 A learned question to each word tells which of them name the object and which the zone; the place
-of a look is the expected coordinate under the attention of its words (Levine et al. 2016).
+of a look is the expected coordinate under the attention of its words (Levine et al. 2016). One
+more look, that needs no words, is at the robot's hand: where it is seen, beside where it is
+measured to be, tells how far off the camera is.
 """
 
 from typing import NamedTuple
@@ -13,13 +15,14 @@ from torch import nn, Tensor
 from vla_ros.models.fusion.tokens import Tokens
 from vla_ros.models.layers.pointing import neighbours, point_at
 
-#: One look at the object that is named, and one at the zone.
-LOOKS = 2
+#: One look at the object that is named, one at the zone, and one at the hand.
+NAMED = 2
+LOOKS = NAMED + 1
 
 
 class Looks(NamedTuple):
     """
-    Where the object and the zone are that the words name.
+    Where the object and the zone are that the words name, and then the hand.
 
     ``scores`` (b, LOOKS, c): a softmax over the cells makes each a map; ``points`` (b, LOOKS, 2) m
     on the table; ``tokens`` (b, LOOKS, width) of what is seen there.
@@ -47,9 +50,10 @@ class Gaze(nn.Module):
     ) -> None:
         super().__init__()
         self.mend_m = mend_m
-        self.ask = nn.Linear(width, LOOKS)
+        self.ask = nn.Linear(width, NAMED)
         # A mean over heads is never sharp; a sharper map of it has its peak where that has its.
         self.sharpness = nn.Parameter(torch.tensor(3.0))
+        self.hand = nn.Linear(width, 1)
         self.token = nn.Linear(2 * width, width)
         self.mend = nn.Sequential(nn.GELU(), nn.Linear(width, 2))
         self.register_buffer('xy', xy, persistent=False)
@@ -58,10 +62,12 @@ class Gaze(nn.Module):
     def forward(self, attention: Tensor, words: Tokens, cells: Tensor) -> Looks:
         """Return where the words look that are there."""
         asked = self.ask(words.tokens).float().masked_fill(~words.mask[:, :, None], -1e9)
-        counts = asked.softmax(dim=1)  # (b, n, looks)
-        seen = (counts[:, :, :, None] * attention.float()[:, :, None]).sum(dim=1)  # (b, looks, c)
-        scores = self.sharpness * seen.clamp(min=1e-6).log()
-        called = counts.transpose(1, 2) @ words.tokens.float()  # (b, looks, width)
+        counts = asked.softmax(dim=1)  # (b, n, NAMED)
+        seen = (counts[:, :, :, None] * attention.float()[:, :, None]).sum(dim=1)  # (b, NAMED, c)
+        hand = self.hand(cells).float().transpose(1, 2)  # (b, 1, c)
+        scores = torch.cat([self.sharpness * seen.clamp(min=1e-6).log(), hand], dim=1)
+        called = counts.transpose(1, 2) @ words.tokens.float()
+        called = torch.nn.functional.pad(called, [0, 0, 0, 1])  # (b, LOOKS, width)
         xy = self.xy.expand(attention.shape[0], -1, -1)
         # Maps are taught as maps: so, in training too, only the surroundings of the peak count.
         _, points, features = point_at(scores, xy, cells.float(), self.near)

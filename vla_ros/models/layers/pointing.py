@@ -38,3 +38,15 @@ def point_at(
     points = (around[:, :, :, None] * xy[:, None]).sum(dim=2)
     features = around @ cells
     return attention.flatten(0, 1), points.flatten(0, 1), features.flatten(0, 1)
+
+
+def ground_behind(point: Tensor, camera_position: Tensor, plane_m: float) -> Tensor:
+    """
+    Return (b, 2) m: where the ray from a camera (3,) through points (b, 3) meets a plane.
+
+    The plane is ``plane_m`` above the table. Where the hand is seen beside where it is measured to
+    be tells how far off the camera is.
+    """
+    drop = (camera_position[2] - point[:, 2:3]).clamp(min=0.05)
+    share = (camera_position[2] - plane_m) / drop
+    return camera_position[:2] + share * (point[:, :2] - camera_position[:2])

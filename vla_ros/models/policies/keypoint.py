@@ -23,7 +23,7 @@ from vla_ros.interfaces import REFUSALS
 from vla_ros.models.contract import PolicyModule, PolicyOutput, Traits
 from vla_ros.models.grounding import ground, Grounded
 from vla_ros.models.layers.film import FilmMlp
-from vla_ros.models.layers.pointing import neighbours, point_at
+from vla_ros.models.layers.pointing import ground_behind, neighbours, point_at
 from vla_ros.models.layers.straight_move import nearest_yaw, StraightMove, tool_yaw
 from vla_ros.models.meaning import Meaning
 from vla_ros.models.registry import PolicySpec, register_policy
@@ -239,7 +239,7 @@ class KeypointPolicy(PolicyModule):
             seen.hand.transpose(1, 2).expand(-1, b // f, -1), seen.xy[:, :, 2], cells, near
         )
         own = state[:, :3]
-        camera_error = hand_seen - self._ground_behind(own)
+        camera_error = hand_seen - ground_behind(own, self.camera_position, self.plane_m)
         object_point = object_seen - self.trust * camera_error
         zone_point = zone_seen - self.trust * camera_error
         features = self.shrink(torch.cat([object_features, zone_features, hand_features], dim=-1))
@@ -309,12 +309,6 @@ class KeypointPolicy(PolicyModule):
         """Return (f, b / f, c): how well each cell answers each of the keys (b, key width)."""
         asked = keys.view(seen.cells.shape[0], -1, self.key_width)
         return asked @ seen.keys[:, :, part].transpose(1, 2) * self.key_width**-0.5
-
-    def _ground_behind(self, point: Tensor) -> Tensor:
-        """Return (b, 2): where the ray of the nominal camera through a point meets the plane."""
-        drop = (self.camera_position[2] - point[:, 2:3]).clamp(min=0.05)
-        share = (self.camera_position[2] - self.plane_m) / drop
-        return self.camera_position[:2] + share * (point[:, :2] - self.camera_position[:2])
 
     def _numbers(
         self,

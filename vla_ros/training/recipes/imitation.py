@@ -136,16 +136,14 @@ class ImitationRecipe:
 
     def _looking(self, looks: Looks, frames: Batch, unclear: Tensor) -> dict[str, Tensor]:
         """Return how far each look is from what it is at, as a map and as a place."""
-        named = _named_px(frames, unclear)  # (r, 2, 2): first the object, then the zone
+        seen = torch.cat([_named_px(frames, unclear), frames.hand_px[:, None]], dim=1)
+        heights_m = (OBJECT_PLANE_M, 0.0, OBJECT_PLANE_M)
         at = torch.stack(
-            [
-                on_table(named[:, 0], self._camera, OBJECT_PLANE_M),
-                on_table(named[:, 1], self._camera, 0.0),
-            ],
+            [on_table(seen[:, i], self._camera, height) for i, height in enumerate(heights_m)],
             dim=1,
         )
         return {
-            'gaze': part_loss(looks.scores, named[:, :, None], self._cells, self._sigma_px),
+            'gaze': part_loss(looks.scores, seen[:, :, None], self._cells, self._sigma_px),
             'point': position_loss(looks.points.flatten(0, 1), at.flatten(0, 1)),
         }
 
