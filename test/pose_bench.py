@@ -46,6 +46,8 @@ class Bench:
         self.robot = robot
         #: The stamp of every measured pose; None: the time at which it is sent.
         self.pose_ns: int | None = None
+        #: So far from that time, and in which frame.
+        self.pose_ahead_s, self.pose_frame = 0.0, 'base_link'
         self.policy_is_on = True
         self.goal, self.frame_id = GOAL, 'base_link'
         self.termination = 0.0
@@ -63,8 +65,9 @@ class Bench:
         if self.robot is None:
             return
         pose = pose_from_message(self.actions[-1]) if self.actions else self.robot
-        stamp_ns = self.now_ns() if self.pose_ns is None else self.pose_ns
-        message = pose_to_message(pose, stamp_ns, 'base_link')
+        sent_ns = self.now_ns() + round(self.pose_ahead_s * 1e9)
+        stamp_ns = sent_ns if self.pose_ns is None else self.pose_ns
+        message = pose_to_message(pose, stamp_ns, self.pose_frame)
         self.graph.publish(wiring.ROBOT_POSE, message)
 
     def _infer(self) -> None:

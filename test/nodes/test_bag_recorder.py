@@ -1,6 +1,7 @@
 """A recording of real messages."""
 
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -48,6 +49,35 @@ def test_a_topic_is_recorded_under_its_full_name():
     assert stream_of(wiring.CLOCK, '/arm').topic == '/clock'
     assert stream_of(wiring.STATUS, '/').type == 'diagnostic_msgs/msg/DiagnosticStatus'
     assert stream_of(wiring.STATUS, '/').is_latched
+
+
+#: Somebody computes or encodes these for those who subscribe.
+MADE_ON_DEMAND = {
+    wiring.ATTENTION_IMAGE.name,
+    wiring.SALIENCY.name,
+    wiring.IMAGE_RAW.name,
+    wiring.IMAGE_COMPRESSED.name,
+}
+
+
+@pytest.mark.parametrize(
+    ('asked', 'expected'),
+    [
+        ({}, {'camera/image_raw'}),
+        ({'overlay': True}, {'camera/image_raw', 'vla/attention_image'}),
+        ({'saliency': True}, {'camera/image_raw', 'vla/saliency'}),
+        ({'compressed': True}, {'camera/image_raw/compressed'}),
+    ],
+)
+def test_what_is_made_for_a_recording_alone_is_recorded_only_if_asked_for(graph, asked, expected):
+    user = Client()
+    try:
+        BagRecorder(user, MagicMock(), **asked)
+        names = {topic.name for topic in wiring.TOPICS}
+        recorded = {name for name in names if user._node.count_subscribers(name)}
+    finally:
+        user.close()
+    assert names - recorded == MADE_ON_DEMAND - expected
 
 
 def test_a_remapped_topic_is_recorded_by_its_own_name_and_what_is_silent_told(graph, tmp_path):

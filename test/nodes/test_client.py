@@ -7,11 +7,12 @@ import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseStamped
 from pose_bench import OneToken, parameters, WORKSPACE
 import pytest
 import rclpy
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
+from std_msgs.msg import Float32, String
 
 from vla_ros.cli import main
 from vla_ros.errors import ConfigurationError
@@ -93,6 +94,18 @@ def test_a_command_said_once_arrives_at_once(pair):
         assert user.wait(lambda: user.status.command == 'pick up the red block', 5.0)
 
 
+def test_others_that_listen_are_not_taken_for_the_command_node(graph):
+    graph.add(PoseNode(parameter_overrides=parameters(**WORKSPACE)))
+    for _ in range(2):
+        graph.listen(wiring.COMMAND)
+    with client(graph) as user:
+        assert user.wait(lambda: user._commands.get_subscription_count() == 3, 20.0)
+        with pytest.raises(ConfigurationError, match='the command node does not listen on /natu'):
+            user.wait_graph(timeout_s=1.0)
+        graph.add(CommandNode(encoder=OneToken()))
+        assert user.wait_graph().state == 'idle'
+
+
 def test_a_topic_of_another_name_is_heard_there(graph):
     publisher = graph.peer.create_publisher(DiagnosticStatus, '/elsewhere', wiring.STATUS.qos)
     publisher.publish(DiagnosticStatus(values=[KeyValue(key='state', value='idle')]))
@@ -138,15 +151,25 @@ def test_without_a_graph_the_user_is_told(graph):
 
 
 def test_readiness_names_what_is_missing(pair):
-    with client(pair) as user, pytest.raises(TimeoutError, match='no policy, camera frame'):
+    missing = 'no policy, camera frame, robot_pose, gripper_state$'
+    with client(pair) as user, pytest.raises(TimeoutError, match=missing):
         user.wait_ready(timeout_s=2.0)
 
 
-def test_the_graph_is_ready_with_a_policy_and_a_frame(pair):
+def repeat(graph, topic, message):
+    """Publish a message 20 times a second from now on."""
+    publisher = topic.publisher(graph.peer)
+    graph.peer.create_timer(0.05, lambda: publisher.publish(message))
+
+
+def test_the_graph_is_ready_with_a_policy_a_frame_and_the_robots_state(pair):
     wiring.ACTION_CHUNK.publisher(pair.peer)
-    frames = wiring.IMAGE.publisher(pair.peer)
-    pair.peer.create_timer(0.05, lambda: frames.publish(Image()))
+    repeat(pair, wiring.IMAGE, Image())
+    repeat(pair, wiring.ROBOT_POSE, PoseStamped())
     with client(pair) as user:
+        with pytest.raises(TimeoutError, match='no gripper_state$'):
+            user.wait_ready(timeout_s=2.0)
+        repeat(pair, wiring.GRIPPER_STATE, Float32())
         user.wait_ready(timeout_s=10.0)
 
 
@@ -184,6 +207,15 @@ def test_status_shows_a_block(pair):
     assert code == 0
     rows = dict(line.split(maxsplit=1) for line in output.splitlines())
     assert (rows['state'], rows['command']) == ('idle', '(none)')
+
+
+def test_status_tells_what_is_wrong_node_by_node(pair):
+    code, output = vla_ros(pair, 'status')
+    assert code == 0
+    assert 'pose node      ERROR: nothing came on robot_pose yet' in output
+    assert 'camera node    ERROR: nothing heard from it on /diagnostics' in output
+    assert 'inference node ERROR: nothing heard from it on /diagnostics' in output
+    assert 'command node' not in output
 
 
 def test_say_prints_why_nothing_moves(pair):

@@ -26,6 +26,8 @@ from vla_ros.nodes.conversions import (
     pose_to_message,
 )
 from vla_ros.nodes.inference_node import InferenceNode
+from vla_ros.nodes.params import InferenceParams
+from vla_ros.nodes.robot_port import RobotPort
 
 pytestmark = pytest.mark.ros
 
@@ -411,6 +413,29 @@ def test_one_robots_bad_input_stops_no_other(graph, arms):
     graph.until(served)
     assert not right.chunks
     assert node._ports[0].errors == 0
+
+
+def logged(capfd):
+    """Return the warnings in the log since the last call, without time and node."""
+    lines = capfd.readouterr().err.splitlines()
+    return [line.partition(']: ')[2] for line in lines if 'WARN' in line]
+
+
+def test_a_warning_hides_no_other_and_no_other_robots(graph, capfd, monkeypatch):
+    left, right = (RobotPort(graph.peer, name, InferenceParams()) for name in ('left', 'right'))
+    for port in (left, right, left):
+        port.warn('the pose is stamped 0.71 s before the image')
+        port.warn('the pose is stamped 1.23 s before the image')
+    left.fail('inference failed')
+    assert logged(capfd) == [
+        'left: the pose is stamped 0.71 s before the image',
+        'right: the pose is stamped 0.71 s before the image',
+        'left: inference failed',
+    ]
+    assert left.problem == 'inference failed'
+    monkeypatch.setattr('vla_ros.nodes.robot_port.WARNING_PERIOD_S', 0.0)
+    left.fail('inference failed')
+    assert logged(capfd) == ['left: inference failed']
 
 
 @pytest.mark.parametrize('names', [['1st'], ['a', 'a'], ['/a'], ['a/'], ['gré'], ['a__b']])

@@ -168,6 +168,45 @@ def test_a_robot_pose_without_a_stamp_is_judged_by_its_arrival(running):
     assert running.told()['state'] == 'running'
 
 
+@pytest.mark.parametrize(
+    ('ahead_s', 'told'), [(-1.0, 's before it comes, valid: 0.2 s'), (1.0, 's after it comes')]
+)
+def test_a_robot_pose_is_as_old_as_its_stamp_says(running, ahead_s, told):
+    health = running.graph.listen(wiring.DIAGNOSTICS)
+    running.pose_ahead_s = ahead_s
+    running.wait_for('holding', 'measured_pose_late')
+    running.graph.until(lambda: told in str(health[-1:]))
+    assert f'robot_pose is stamped {abs(ahead_s):.1f}' in health[-1].status[0].message
+    running.pose_ahead_s = 0.0
+    running.wait_for('running', 'ok')
+
+
+def test_a_robot_pose_from_the_future_is_never_taken(graph):
+    bench = Bench(graph, robot=None)
+    health = graph.listen(wiring.DIAGNOSTICS)
+    bench.robot, bench.pose_ahead_s = START, 60.0
+    graph.until(lambda: 'rejected_robot_pose_from_the_future' in str(health[-1:]))
+    assert 'after it comes, valid: 0.05 s at most' in health[-1].status[0].message
+    assert bench.actions == []
+    bench.pose_ahead_s = 0.04  # as clocks of machines that are kept in step may differ
+    graph.until(lambda: 'idle: no_command' in str(health[-1:]))
+
+
+def test_without_a_task_it_tells_that_the_robot_is_in_another_frame(graph):
+    bench = Bench(graph)
+    health = graph.listen(wiring.DIAGNOSTICS)
+    bench.pose_frame = 'world'
+    sentence = "robot_pose is in 'world', expected 'base_link': set base_frame or republish it"
+    bench.graph.until(lambda: bench.statuses[-1].message == f'idle: {sentence}')
+    assert bench.statuses[-1].level == DiagnosticStatus.ERROR
+    assert bench.told()['reason'] == 'no_command'
+    bench.graph.until(lambda: health and health[-1].status[0].message == sentence)
+    assert health[-1].status[0].level == DiagnosticStatus.ERROR
+    bench.pose_frame = 'base_link'
+    bench.graph.until(lambda: bench.statuses[-1].message == 'idle: no_command')
+    assert bench.statuses[-1].level == DiagnosticStatus.OK
+
+
 def test_chunks_of_another_command_are_not_played(running):
     running.command_ns += 1
     running.wait_for('holding', 'image_old')
@@ -258,7 +297,9 @@ def test_a_stop_from_the_future_stops_now_and_keeps_older_commands_out(running):
     assert running.told()['reason'] == 'stopped'
 
 
-def test_a_stalled_ros_clock_leads_to_a_hold_and_not_to_silence(graph):
+@pytest.mark.parametrize('ahead_s', [0.0, 60.0], ids=['of that clock', 'of one that goes on'])
+def test_a_stalled_ros_clock_leads_to_a_hold_and_not_to_silence(graph, ahead_s):
+    """While the clock stands, a robot_pose is judged by its arrival, whatever its stamp."""
     clock = graph.peer.create_publisher(ClockMessage, '/clock', 1)
     bench = Bench(graph, use_sim_time=True)
     started_s = time.monotonic()
@@ -272,5 +313,6 @@ def test_a_stalled_ros_clock_leads_to_a_hold_and_not_to_silence(graph):
     bench.run()
     timer.cancel()
     bench.policy_is_on = False
+    bench.pose_ahead_s = ahead_s
     bench.wait_for('holding', 'action_late')
     bench.rest()

@@ -180,7 +180,8 @@ def test_a_recorder_needs_no_more_than_the_operator_may():
     from vla_ros.nodes.bag_recorder import BagRecorder
 
     with client() as user:
-        BagRecorder(user, MagicMock(), overlay=True)
+        BagRecorder(user, MagicMock(), overlay=True, saliency=True)
+        BagRecorder(user, MagicMock(), compressed=True)
         check_operator(user)
 
 

@@ -33,13 +33,18 @@ def test_poses_older_than_a_second_are_forgotten():
 
 
 @pytest.mark.parametrize(
-    ('stamp_ns', 'told'), [(0, r'1700\.\d\d s before'), (3_400_000_000_000, r'1700\.\d\d s after')]
+    ('stamp_ns', 'told'),
+    [
+        (0, 'has no stamp'),
+        (10**9, r'is stamped 1699\.\d\d s before the image'),
+        (3_400_000_000_000, r'is stamped 1700\.\d\d s after the image'),
+    ],
 )
 def test_poses_without_a_stamp_or_of_another_clock_are_told(stamp_ns: int, told: str):
     robot = Proprioception(timeout_s=0.5)
     for i in range(3):
         robot.add_pose(stamp_ns, Pose.of((0.1 * i, 0.0, 0.0)), received_s=0.02 * i)
-    with pytest.raises(ValueError, match=f'stamped {told} the image.*synchronise the clocks'):
+    with pytest.raises(ValueError, match=f'robot_pose {told}: .*synchronise the clocks'):
         robot.at(1_700_000_000_000, ['position.x'])
 
 

@@ -24,6 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overlay', action='store_true', help='also vla/attention_image, some 4 MB a second'
     )
+    parser.add_argument(
+        '--saliency', action='store_true', help='also vla/saliency, which slows the policy down'
+    )
+    parser.add_argument(
+        '--compressed',
+        action='store_true',
+        help='camera/image_raw/compressed instead of camera/image_raw',
+    )
     add_graph_arguments(parser)
 
 
@@ -37,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     with user_of(args) as user:
         user.wait_status()
         with _open(out) as bag:
-            recorder = BagRecorder(user, bag, args.overlay)
+            recorder = BagRecorder(user, bag, args.overlay, args.saliency, args.compressed)
             print(f'recording to {out}; Ctrl-C ends it', flush=True)
             with suppress(KeyboardInterrupt):
                 user.wait(lambda: False, args.seconds or float('inf'))

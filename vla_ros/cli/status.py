@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from vla_ros.nodes.client import Client, Status
 
 FOLLOW_PERIOD_S = 0.5
-#: Nodes tell their timing once a second.
-TIMING_TIMEOUT_S = 1.5
+#: Nodes tell their timing and health once a second; a busy machine may miss one.
+TIMING_TIMEOUT_S = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,14 +33,24 @@ def run(args: argparse.Namespace) -> int:
         if not args.follow:
             user.wait(timing.is_complete, TIMING_TIMEOUT_S)
             user.wait(lambda: user.sim_state, 0.3)
-            sys.stdout.write(block(user.status, user.sim_state, rows(timing.values)))
+            told = block(user.status, user.sim_state, rows(timing.values), timing.problems())
+            sys.stdout.write(told)
             return 0
         _follow(user)
     return 0
 
 
-def block(status: Status, sim_state: dict[str, Any] | None, timing: Mapping[str, str]) -> str:
-    """Return the status as aligned lines, with the sim's truth where there is a sim."""
+def block(
+    status: Status,
+    sim_state: dict[str, Any] | None,
+    timing: Mapping[str, str],
+    problems: Mapping[str, str],
+) -> str:
+    """
+    Return the status as aligned lines.
+
+    With the sim's truth where there is a sim, and ``problems``: what is wrong, by node.
+    """
     values = status.values
     rows = {
         'state': status.state,
@@ -54,6 +64,7 @@ def block(status: Status, sim_state: dict[str, Any] | None, timing: Mapping[str,
         rows['sim'] = f'seed {sim_state["seed"]}, {sim_state["time_s"]:.1f} s'
         rows['objects'] = ', '.join(sim_state['objects'])
         rows['zones'] = ', '.join(sim_state['zones'])
+    rows |= {f'{node} node': problem for node, problem in problems.items()}
     return ''.join(f'{name:<14} {value}\n' for name, value in rows.items())
 
 

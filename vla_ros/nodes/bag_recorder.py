@@ -1,7 +1,8 @@
 """
 A recording of the running graph.
 
-Subscribes: every topic of ``wiring``, but vla/attention_image only if asked for
+Subscribes: every topic of ``wiring``, but to vla/attention_image and vla/saliency only if asked
+for, and to one of camera/image_raw and camera/image_raw/compressed
 """
 
 from __future__ import annotations
@@ -16,13 +17,32 @@ from vla_ros.nodes.client import Client
 
 
 class BagRecorder:
-    """Writes what ``user`` hears while it waits; with ``overlay`` the heat map pictures too."""
+    """
+    Writes what ``user`` hears while it waits, but nothing that would be made for it alone.
 
-    def __init__(self, user: Client, writer: BagWriter, overlay: bool = False) -> None:
+    With ``overlay`` the heat map pictures are recorded too, with ``saliency`` the gradients, and
+    the camera's frames as it encodes them if they are ``compressed``, else the raw ones.
+    """
+
+    def __init__(
+        self,
+        user: Client,
+        writer: BagWriter,
+        overlay: bool = False,
+        saliency: bool = False,
+        compressed: bool = False,
+    ) -> None:
         self._writer = writer
         self._streams: list[Stream] = []
+        optional = (
+            (wiring.ATTENTION_IMAGE, overlay),
+            (wiring.SALIENCY, saliency),
+            (wiring.IMAGE_COMPRESSED, compressed),
+            (wiring.IMAGE_RAW, not compressed),
+        )
+        left_out = [topic for topic, is_wanted in optional if not is_wanted]
         for topic in wiring.TOPICS:
-            if overlay or topic is not wiring.ATTENTION_IMAGE:
+            if topic not in left_out:
                 self._record(user, topic)
 
     def _record(self, user: Client, topic: wiring.Topic) -> None:

@@ -2,7 +2,7 @@
 A user of the graph, for the command line and the demo: gives commands and watches.
 
 Publishes: natural_language_command
-Subscribes: vla/status, sim/state, vla/image
+Subscribes: vla/status, sim/state; until all is ready vla/image, robot_pose, gripper_state
 Calls: the pose node's ~/estop, ~/reset, ~/cancel and the sim node's ~/reset
 """
 
@@ -23,7 +23,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import Image
+from rclpy.subscription import Subscription
 from std_msgs.msg import String
 
 from vla_ros.bringup import Options
@@ -31,11 +31,14 @@ from vla_ros.domain import domain_id
 from vla_ros.errors import ConfigurationError
 from vla_ros.interrupts import signals_deferred
 from vla_ros.nodes import wiring
+from vla_ros.nodes.in_process import Inbox
 
 #: Of the SROS2 policy; without security it means nothing.
 ENCLAVE = '/vla_ros/operator'
 #: After discovery, until a command was surely received.
 ACKNOWLEDGE_S = 2.0
+#: The nodes that have to hear a command; the command node does once its encoder is loaded.
+_LISTENERS = tuple(wiring.COMMAND.subscribers.split(', '))
 
 
 @dataclass(frozen=True)
@@ -163,35 +166,55 @@ class Client:
         """Wait until commands are heard; raises ConfigurationError if that does not happen."""
         status = self.wait_status()
         if not self.wait(self._commands_are_heard, timeout_s):
+            deaf = ' and '.join(self._missing_listeners()) or 'command'
             raise ConfigurationError(
-                f'the command node does not listen on {self._commands.topic_name}: its log tells '
+                f'the {deaf} node does not listen on {self._commands.topic_name}: its log tells '
                 'why (the terminal of "vla-ros up")'
             )
         return status
 
     def _commands_are_heard(self) -> bool:
-        # By the command node, which subscribes when its encoder is loaded, and the pose node.
-        return self._commands.get_subscription_count() >= 2
+        # By name, for others listen too; and a name may be known before messages go there.
+        is_matched = self._commands.get_subscription_count() >= len(_LISTENERS)
+        return is_matched and not self._missing_listeners()
+
+    def _missing_listeners(self) -> list[str]:
+        found = self._node.get_subscriptions_info_by_topic(self._commands.topic_name)
+        names = {info.node_name for info in found}
+        return [name for name in _LISTENERS if name not in names]
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until a command would be obeyed; else TimeoutError, which says what is missing."""
-        frames: list[Image] = []
         chunks = self._node.resolve_topic_name(wiring.ACTION_CHUNK.name)
-        subscription = wiring.IMAGE.subscription(self._node, frames.append)
-        signs: dict[str, Callable[[], Any]] = {
-            'pose node': lambda: self.status is not UNKNOWN,
-            'text encoder': self._commands_are_heard,
-            # The inference node creates this publisher when its policy is loaded and warm.
-            'policy': lambda: self._node.count_publishers(chunks),
-            'camera frame': lambda: frames,
-        }
-        try:
+        with self._heard(wiring.IMAGE, wiring.ROBOT_POSE, wiring.GRIPPER_STATE) as heard:
+            signs: dict[str, Callable[[], Any]] = {
+                'pose node': lambda: self.status is not UNKNOWN,
+                'text encoder': self._commands_are_heard,
+                # The inference node creates this publisher when its policy is loaded and warm.
+                'policy': lambda: self._node.count_publishers(chunks),
+                'camera frame': lambda: wiring.IMAGE.name in heard,
+                wiring.ROBOT_POSE.name: lambda: wiring.ROBOT_POSE.name in heard,
+                wiring.GRIPPER_STATE.name: lambda: wiring.GRIPPER_STATE.name in heard,
+            }
             if self.wait(lambda: all(sign() for sign in signs.values()), timeout_s):
                 return
-        finally:
-            wiring.unsubscribe(self._node, subscription)
-        missing = [what for what, sign in signs.items() if not sign()]
+            missing = [what for what, sign in signs.items() if not sign()]
         raise TimeoutError(f'after {timeout_s:.0f} s there is still no {", ".join(missing)}')
+
+    @contextmanager
+    def _heard(self, *topics: wiring.Topic) -> Iterator[set[str]]:
+        """Listen for a while; what it gives are the names of the topics heard so far."""
+        heard: set[str] = set()
+
+        def listen(topic: wiring.Topic) -> Subscription | Inbox:
+            return topic.subscription(self._node, lambda _: heard.add(topic.name))
+
+        subscriptions = [listen(topic) for topic in topics]
+        try:
+            yield heard
+        finally:
+            for subscription in subscriptions:
+                wiring.unsubscribe(self._node, subscription)
 
     def publish(self, text: str) -> None:
         """Publish a command and wait for nothing; enough for those that stay."""

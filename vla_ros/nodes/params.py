@@ -155,7 +155,7 @@ class PoseParams:
     )
     pose_timeout_s: float = param(
         Limits.pose_timeout_s,
-        'no measured pose for so long, or only one that repeats its stamp: hold',
+        'no measured pose that came, and was stamped, within so long: hold',
         ge=0.02,
         le=5.0,
         lowerable=True,

@@ -48,7 +48,7 @@ from vla_ros.nodes.runner import run
 from vla_ros.pipeline.chunk import Playback
 from vla_ros.pipeline.command import is_stop, printable
 from vla_ros.pipeline.controller import Controller
-from vla_ros.pipeline.gate import GateOutput, Instant, Measured
+from vla_ros.pipeline.gate import FUTURE_TOLERANCE_S, GateOutput, Instant, Measured
 from vla_ros.pipeline.motion import Limits
 from vla_ros.pipeline.session import is_from_the_future, Rules, State
 
@@ -79,8 +79,8 @@ class PoseNode(Node, KeepsTime):
         self._controller = Controller(self._limits, _part(Rules, params), _part(Playback, params))
         self._lookout = Lookout(self, WATCHED, SAID)
         self._has_clock = False
-        #: The stamp of the last measured pose, and when it came, both on the ROS clock (ns).
-        self._seen = 0, 0
+        #: When the ROS clock was last seen to go on.
+        self._moved = self._now()
         self._report = PoseReport(self._controller)
         clock = self.resolve_topic_name(wiring.CLOCK.name)
         self._report.problem = (
@@ -124,15 +124,25 @@ class PoseNode(Node, KeepsTime):
         return self.get_clock().now().nanoseconds
 
     def _on_robot_pose(self, message: PoseStamped) -> None:
-        now_s = time.monotonic()
-        if self._lookout.is_contested(wiring.ROBOT_POSE, now_s):
+        now = self._now()
+        if self._lookout.is_contested(wiring.ROBOT_POSE, now.steady_s):
             return  # of two places the robot is at one, and nobody knows which
-        seen = to_ns(message.header.stamp), self._now_ns()
-        if seen[0] and seen[0] == self._seen[0] and seen[1] != self._seen[1]:
-            return  # measured once and sent again, though the clock went on: it grows old
-        self._seen = seen
+        age_s = self._report.pose_age_s = self._age_s(to_ns(message.header.stamp), now)
+        if age_s < -FUTURE_TOLERANCE_S:
+            self._report.rejected['robot_pose_from_the_future'] += 1
+            return
+        # As if it had come when it was measured: what is sent again and again grows old as well.
+        measured_s = now.steady_s - max(age_s, 0.0)
         pose = pose_from_message(message)
-        self._controller.measured = Measured(pose, message.header.frame_id, now_s)
+        self._controller.measured = Measured(pose, message.header.frame_id, measured_s)
+
+    def _age_s(self, stamp_ns: int, now: Instant) -> float:
+        """Return how old a stamp is, 0 where none tells: it is not set, or the clock stands."""
+        if now.stamp_ns != self._moved.stamp_ns:
+            self._moved = now
+        timeout_s = self._controller.limits.pose_timeout_s
+        stands = now.steady_s - self._moved.steady_s > timeout_s
+        return 0.0 if stands or not stamp_ns else (now.stamp_ns - stamp_ns) * 1e-9
 
     def _on_text(self, message: String) -> None:
         """Stop at once, whatever the command node is doing; commands come by their embedding."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+import re
 import sys
 import time
 from typing import Any
@@ -46,6 +47,10 @@ _DOUBTS = (
     'the object or place meant is not in the picture',
 )
 
+#: The same warning is logged again after so long.
+WARNING_PERIOD_S = 2.0
+_NUMBER = re.compile(r'[\d.]+')
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -74,6 +79,7 @@ class RobotPort:
         self._intervals = Durations()
         self._waits, self._latency = Durations(), Durations()
         self._last_frame_s = 0.0
+        self._warned_s: dict[str, float] = {}
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._forget()
@@ -223,9 +229,16 @@ class RobotPort:
         self.warn(problem)
 
     def warn(self, problem: str) -> None:
+        """Tell a problem; in the log only if it has not just been there, but for its numbers."""
         self.problem = problem
-        whose = f'{self.namespace}: ' if self.namespace else ''
-        self._node.get_logger().warning(whose + problem, throttle_duration_sec=2.0)
+        # rclpy's throttle knows no texts, and the other robots' warnings come from here as well.
+        now_s, text = time.monotonic(), _NUMBER.sub('', problem)
+        warned_s = {t: s for t, s in self._warned_s.items() if now_s - s < WARNING_PERIOD_S}
+        # The worker warns too: what it may be looking at is replaced, never changed.
+        self._warned_s = {text: now_s, **warned_s}
+        if text not in warned_s:
+            whose = f'{self.namespace}: ' if self.namespace else ''
+            self._node.get_logger().warning(whose + problem)
 
     def silence(self) -> str:
         """Return what to do about frames that do not come, '' if they do."""

@@ -1,13 +1,16 @@
-"""How long everything takes on its way, as the nodes tell it on /diagnostics: for the terminal."""
+"""What the nodes tell on /diagnostics, for the terminal: how long it takes, and what is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
+from vla_ros.bringup import COMPOSED
 from vla_ros.nodes import wiring
 from vla_ros.nodes.client import Client
+from vla_ros.nodes.diagnostics import ERROR, OK, WARN
+from vla_ros.pipeline.command import printable
 
 #: A stage's name for the user, the node that measures it, and what that calls it.
 _STAGES = (
@@ -17,6 +20,9 @@ _STAGES = (
     ('age of frames', 'pose', 'frame_age'),
     ('tick', 'pose', 'period'),
 )
+
+_LEVELS = {WARN: 'WARN', ERROR: 'ERROR'}
+_SILENT = f'ERROR: nothing heard from it on {wiring.DIAGNOSTICS.name}: does it run?'
 
 Values = Mapping[str, str]
 
@@ -30,23 +36,37 @@ class Timing:
 
     def __init__(self, user: Client) -> None:
         self.values: dict[str, Values] = {}
+        self._faults: dict[str, str] = {}
         self._namespace = user.namespace.rstrip('/')
         user.watch(wiring.DIAGNOSTICS, self._on_health)
 
     def _on_health(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            above, _, node = status.name.rpartition('/')
+            above, slash, node = status.name.rpartition('/')
             robot = _robot(self._namespace, above)
-            if robot is None:
+            if not slash or robot is None:
                 continue
             told = {pair.key: pair.value for pair in status.values}
             values = {k.removeprefix(robot): v for k, v in told.items() if k.startswith(robot)}
             if values:
                 self.values[node] = values
+                self._faults[node] = '' if status.level == OK else _fault(status)
 
     def is_complete(self) -> bool:
-        """Return whether all that is told here has been heard."""
-        return {'inference', 'pose'} <= set(self.values)
+        """Return whether every node that a robot cannot do without has been heard."""
+        return set(COMPOSED) <= set(self.values)
+
+    def problems(self) -> dict[str, str]:
+        """Return what is wrong with each node that is not OK or silent, in one line."""
+        faults = {**dict.fromkeys(COMPOSED, _SILENT), **self._faults}
+        return {node: fault for node, fault in faults.items() if fault}
+
+
+def _fault(status: DiagnosticStatus) -> str:
+    """Return level and message; of a traceback the first line and the last, which say it."""
+    lines = status.message.splitlines() or ['']
+    told = ' '.join(dict.fromkeys((lines[0], lines[-1])))
+    return f'{_LEVELS.get(status.level, "STALE")}: {printable(told, max_characters=1000)}'
 
 
 def _robot(namespace: str, above: str) -> str | None:

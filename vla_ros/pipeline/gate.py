@@ -53,7 +53,11 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """The robot's measured end-effector pose, received at ``received_s`` on the steady clock."""
+    """
+    The robot's measured end-effector pose.
+
+    ``received_s`` is the steady time at which it came or, where its stamp tells, was measured.
+    """
 
     pose: Pose
     frame_id: str

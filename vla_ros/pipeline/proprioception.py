@@ -53,10 +53,12 @@ class Proprioception:
         _, measured_ns, pose = min(self._poses, key=lambda kept: abs(kept[1] - stamp_ns))
         apart_s = (measured_ns - stamp_ns) * 1e-9
         if abs(apart_s) > self._timeout_s:
+            side = 'after' if apart_s > 0 else 'before'
+            stamped = f'is stamped {abs(apart_s):.2f} s {side} the image'
             raise ValueError(
-                f'the nearest robot_pose is stamped {abs(apart_s):.2f} s '
-                f'{"after" if apart_s > 0 else "before"} the image: no inference with it; '
-                'let both drivers stamp with the time of measuring, and synchronise the clocks'
+                f'the nearest robot_pose {stamped if measured_ns else "has no stamp"}: no '
+                'inference with it; let both drivers stamp with the time of measuring, and '
+                'synchronise the clocks'
             )
         values = dict(zip(STATE_CHANNELS, [*pose.vector(), self._gripper], strict=True))
         return np.array([values[name] for name in channels], dtype=np.float32)

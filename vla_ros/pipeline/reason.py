@@ -21,7 +21,7 @@ class Reason(str, Enum):
     NO_POSE = 'no_measured_pose', 'nothing came on robot_pose yet'
     POSE_MALFORMED = 'measured_pose_malformed', 'robot_pose is not finite or no rotation'
     POSE_FRAME = 'measured_pose_in_wrong_frame', 'robot_pose is not in base_frame'
-    POSE_LATE = 'measured_pose_late', 'nothing new came on robot_pose for pose_timeout_s'
+    POSE_LATE = 'measured_pose_late', 'no robot_pose is younger than pose_timeout_s'
     POSE_OUTSIDE = 'robot_outside_workspace', 'the robot stands outside the workspace'
     NOT_FOLLOWING = 'robot_does_not_follow', 'the robot is not where it was sent; the task ends'
     # The candidate, in the order of the checks.
