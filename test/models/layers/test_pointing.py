@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vla_ros.models.layers.pointing import neighbours, point_at
+from vla_ros.models.layers.pointing import ground_behind, neighbours, point_at
 
 
 def test_the_point_is_where_the_best_cell_looks():
@@ -41,3 +41,14 @@ def test_rows_of_one_map_stand_together():
     together = point_at(scores, xy, xy, near)[1]
     alone = point_at(scores[1:, 1:2], xy[1:], xy[1:], near)[1]
     torch.testing.assert_close(together[4:5], alone)
+
+
+def test_the_ground_behind_a_point_on_the_plane_is_that_point():
+    point, camera = torch.tensor([[0.45, -0.1, 0.022]]), torch.tensor([1.0, 0.0, 0.8])
+    torch.testing.assert_close(ground_behind(point, camera, 0.022), point[:, :2])
+
+
+def test_the_ground_behind_a_point_is_where_the_ray_through_it_ends():
+    camera, ground = torch.tensor([1.0, 0.2, 0.8]), torch.tensor([0.4, -0.1, 0.022])
+    half_way = (0.5 * (camera + ground))[None]
+    torch.testing.assert_close(ground_behind(half_way, camera, 0.022), ground[None, :2])

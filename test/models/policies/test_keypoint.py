@@ -264,11 +264,6 @@ def test_a_threshold_becomes_a_half_and_order_stays():
     torch.testing.assert_close(_beyond(probability, torch.tensor(0.5)), probability)
 
 
-def test_the_ground_behind_a_point_on_the_plane_is_that_point(policy):
-    point = torch.tensor([[0.45, -0.1, 0.022]])
-    torch.testing.assert_close(policy._ground_behind(point), point[:, :2])
-
-
 def test_cells_look_where_the_camera_says(policy, spec):
     row, column = 5, 3
     cell = row * 8 + column
