@@ -11,6 +11,7 @@ from vla_ros.sim.tasks import KINDS
 from vla_ros.training.batches import Batch, BatchConfig, Batches, mirror, on_table, TASKS
 from vla_ros.training.config import load_config
 from vla_ros.training.demonstrations import frame_dtype, ZONE_NAMES
+from vla_ros.training.rehearsal import rehearsal_of
 
 SIZE = 16
 CONFIG = replace(load_config().demonstrations, image_size=SIZE, labels_per_frame=4)
@@ -279,6 +280,17 @@ def test_a_rehearsal_has_every_answer_of_its_frames():
     for position, yaw in zip(got.position.numpy(), got.yaw, strict=True):
         mirrored = -1.0 if yaw < 0.0 else 1.0
         assert tuple((position * (1.0, mirrored, 1.0)).astype(np.float32).round(4)) in known
+
+
+def test_what_another_thing_in_the_hand_changes_is_not_rehearsed():
+    some = frames(3)
+    ball, block = OBJECT_NAMES.index('red ball'), OBJECT_NAMES.index('red block')
+    some['state'][:, 7] = (0.5, 0.5, 0.0)
+    for row, thing in enumerate((ball, block, block)):
+        some['object_xyz'][row, thing] = some['state'][row, :3]
+    told = [TASKS[task] for task in rehearsal_of(some).task]
+    # The ball is to be picked up, the block to be pointed at; open fingers hold nothing.
+    assert told == ['pick', 'point', 'pick', 'push', 'put']
 
 
 def test_a_rehearsal_is_drawn_by_step_and_shared_by_processes():

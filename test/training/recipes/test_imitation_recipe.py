@@ -141,7 +141,7 @@ def test_what_to_do_is_learned_by_rehearsing_alone(recipe):
     lesson = small_lesson()._replace(rehearsal=rehearsal())
     head = recipe._head
     before = recipe(lesson)['rehearsed'].item()
-    optimiser = torch.optim.Adam(head.to_move.parameters(), lr=3e-3)
+    optimiser = torch.optim.Adam(head.act.parameters(), lr=3e-3)
     for _ in range(150):
         optimiser.zero_grad()
         recipe._rehearsed(head, lesson.rehearsal).backward()

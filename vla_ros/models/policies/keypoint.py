@@ -23,6 +23,7 @@ from vla_ros.interfaces import REFUSALS
 from vla_ros.models.contract import PolicyModule, PolicyOutput, Traits
 from vla_ros.models.grounding import ground, Grounded
 from vla_ros.models.layers.film import FilmMlp
+from vla_ros.models.layers.moment import MOMENT, moment, WAYPOINT, waypoint
 from vla_ros.models.layers.pointing import ground_behind, neighbours, point_at
 from vla_ros.models.layers.straight_move import nearest_yaw, StraightMove, tool_yaw
 from vla_ros.models.meaning import Meaning
@@ -104,9 +105,6 @@ class KeypointPolicy(PolicyModule):
         camera, width = spec.camera, config.image_width
         # TorchScript sees attributes but no globals.
         self.plane_m = OBJECT_PLANE_M
-        self.min_z_m, self.range_z_m = 0.01, 0.20
-        # The largest offsets: along and across the line to the zone, and any way.
-        self.along_m, self.beside_m = 0.08, 0.03
         self.cell_m = 0.03  # a cell's coordinates are mended by at most so much
         self.max_yaw_rad = math.radians(60.0)
         self.colours, self.shapes = spec.colours, spec.shapes
@@ -138,7 +136,7 @@ class KeypointPolicy(PolicyModule):
         self.trust = nn.Parameter(torch.tensor(0.5))
 
         self.shrink = nn.Linear(3 * width, 128)
-        self.head = FilmMlp(128 + 38, 1 + self.kinds, config.hidden, 12)
+        self.head = FilmMlp(128 + MOMENT, 1 + self.kinds, config.hidden, WAYPOINT + 4)
         self.move = StraightMove(spec.horizon, spec.dt_s, spec.speed_m_s, spec.angular_speed_rad_s)
         self.register_buffer('near', neighbours(self.rows, self.columns, reach=2), False)
         names_zone = torch.tensor([0.0, *(float(task in spec.zone_tasks) for task in acting)])
@@ -243,22 +241,11 @@ class KeypointPolicy(PolicyModule):
         object_point = object_seen - self.trust * camera_error
         zone_point = zone_seen - self.trust * camera_error
         features = self.shrink(torch.cat([object_features, zone_features, hand_features], dim=-1))
-        way = zone_point - object_point
-        along = way / _length(way).clamp(min=1e-3)
-        numbers = self._numbers(
-            state, object_point, zone_point, object_seen - hand_seen, camera_error, along
-        )
+        numbers = moment(state, object_point, zone_point, object_seen - hand_seen, camera_error)
         task = torch.nn.functional.one_hot(meaning.task, 1 + self.kinds).to(numbers.dtype)
         out = self.head(torch.cat([torch.relu(features), numbers], dim=-1), task)
 
-        places = torch.stack([object_point, zone_point, own[:, :2]], dim=1)  # (b, 3, 2)
-        xy = (torch.softmax(out[:, :3], dim=-1)[:, :, None] * places).sum(dim=1)
-        across = torch.stack([-along[:, 1], along[:, 0]], dim=-1)
-        offset = torch.tanh(out[:, 3:7])
-        xy = xy + self.along_m * (offset[:, :1] * along + offset[:, 1:2] * across)
-        xy = xy + self.beside_m * offset[:, 2:4]
-        z = self.min_z_m + self.range_z_m * torch.sigmoid(out[:, 7:8])
-        goal = torch.minimum(torch.maximum(torch.cat([xy, z], dim=-1), self.low), self.high)
+        goal = waypoint(out[:, :8], object_point, zone_point, own[:, :2], self.low, self.high)
         position = torch.where((meaning.task == 0)[:, None], own, goal)
         return Decision(
             position=position,
@@ -309,40 +296,6 @@ class KeypointPolicy(PolicyModule):
         """Return (f, b / f, c): how well each cell answers each of the keys (b, key width)."""
         asked = keys.view(seen.cells.shape[0], -1, self.key_width)
         return asked @ seen.keys[:, :, part].transpose(1, 2) * self.key_width**-0.5
-
-    def _numbers(
-        self,
-        state: Tensor,
-        object_point: Tensor,
-        zone_point: Tensor,
-        object_from_hand: Tensor,
-        camera_error: Tensor,
-        along: Tensor,
-    ) -> Tensor:
-        """Return (b, 38): the geometry of the moment, coarse and fine."""
-        own_xy, z, yaw = state[:, :2], state[:, 2:3], tool_yaw(state[:, 3:7])[:, None]
-        to_object, to_zone = object_point - own_xy, zone_point - own_xy
-        way = zone_point - object_point
-        ahead = -(to_object * along).sum(dim=-1, keepdim=True)
-        aside = to_object[:, :1] * along[:, 1:] - to_object[:, 1:] * along[:, :1]
-        lengths = torch.cat(
-            [
-                to_object, to_zone, way, object_from_hand, ahead, aside,
-                _length(to_object), _length(to_zone), _length(way), z - 0.03,
-            ],
-            dim=-1,
-        )  # (b, 14)  # fmt: skip
-        return torch.cat(
-            [
-                lengths / 0.1, torch.tanh(lengths / 0.02), along, own_xy, camera_error / 0.02,
-                torch.tanh((z - 0.1) / 0.02), torch.sin(yaw), torch.cos(yaw), state[:, 7:8],
-            ],
-            dim=-1,
-        )  # fmt: skip
-
-
-def _length(vector: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(vector, dim=-1, keepdim=True)
 
 
 def _rows(table: Tensor, index: Tensor) -> Tensor:
