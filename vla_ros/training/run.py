@@ -163,9 +163,9 @@ def _steps(
     choose, share = recipe.chooser(bank), slice(rank, None, ranks)
 
     def lesson_at(step: int) -> Lesson:
-        seed = parallel.step_seed(config.seed, step, rank)
-        recipe.random.manual_seed(seed)
-        torch.manual_seed(seed)
+        own, of_torch = parallel.step_seeds(config.seed, step, rank)
+        recipe.random.manual_seed(own)
+        torch.manual_seed(of_torch)
         frames = batches.batch(step, rank, ranks)
         rows = choose(frames, np.random.default_rng((config.seed, step, 1)), share)
         return moved(Lesson(frames, bank.batch(rows)), device)
