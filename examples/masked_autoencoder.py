@@ -55,7 +55,7 @@ def run(config: Config, table: Table, seed: int, folder: Path) -> list[Figure]:
     image = new.one_a_scene().pictures(config.size_px)
     with torch.no_grad():
         guess = trained(image, torch.rand(len(image), cells, generator=random))
-    # In units of grey: each patch was guessed in units of its own contrast.
+    # In units of grey: each patch was guessed in units of its own contrast, less its own mean.
     patches = to_patches(image, config.patch_px)
     contrast = patches.var(dim=-1, unbiased=False)
     wrong = (guess.patches - normalised(patches)).square().mean(dim=-1) * contrast
@@ -69,7 +69,7 @@ def run(config: Config, table: Table, seed: int, folder: Path) -> list[Figure]:
     write_sheet(lines, folder / 'reconstruction.png')
     return [
         Figure(
-            'squared error of hidden pixels (x 1000)',
+            'squared error of hidden pixels (x 1000), given the mean and contrast of each patch',
             1e3 * float(wrong[guess.hidden].mean()),
             1e3 * float(contrast[guess.hidden].mean()),
             'the mean colour of each patch',

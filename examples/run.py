@@ -30,12 +30,14 @@ from examples import (
     vq_vae,
 )
 from examples.study import lines_of, Study
-from examples.table import load_table, Table, TableConfig
+from examples.table import demonstrate, load_table, Table, TableConfig
 from vla_ros import paths
 from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.strict_json import parse
 from vla_ros.training.config import merged
 
+#: Where the expert demonstrates for the examples.
+OWN_DATA = Path('runs/objectives/demonstrations')
 STUDIES = {
     module.STUDY.name: module.STUDY
     for module in (
@@ -85,8 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         '--data',
         type=Path,
-        default=Path('runs/objectives/demonstrations'),
-        help='demonstrations, made if there are none; those of a training run will do',
+        help=f'demonstrations, as of a training run; if left, made in {OWN_DATA}',
     )
     parser.add_argument('--work', type=Path, default=Path('runs/objectives'), help='for logs')
     parser.add_argument('--out', type=Path, default=Path('out/objectives'), help='for results')
@@ -107,7 +108,10 @@ def _run(args: argparse.Namespace) -> int:
     document = merged(paths.share_dir() / 'config' / 'train' / 'objectives.yaml', args.config)
     torch.set_num_threads(1)
     try:
-        table = load_table(args.data, parse(TableConfig, document['table']), args.workers)
+        config, data = parse(TableConfig, document['table']), args.data or OWN_DATA
+        if args.data is None:
+            demonstrate(data, config, args.workers)
+        table = load_table(data, config)
         for name in names:
             result = run_study(STUDIES[name], document[name], table, args.work, args.out)
             _keep(name, result, args.out / 'results.json')

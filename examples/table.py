@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 import torch
 from torch import nn, Tensor
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.pipeline.text_encoder import load_text_encoder
 from vla_ros.sim.scene import OBJECT_NAMES
 from vla_ros.sim.tasks import KINDS, Task
 from vla_ros.training.augment import augment
 from vla_ros.training.batches import mirror
+from vla_ros.training.begun import config_path, differences
 from vla_ros.training.collection import collect, load_frames
-from vla_ros.training.config import load_config
+from vla_ros.training.config import load_config, save_config
 from vla_ros.training.demonstrations import ZONE_NAMES
 
 
@@ -88,19 +90,42 @@ def relit(pictures: Tensor, random: torch.Generator) -> Tensor:
     return augment((255.0 * pictures).to(torch.uint8)[:, None], random)[:, 0].float() / 255.0
 
 
-def load_table(folder: Path, config: TableConfig, workers: int) -> Table:
+def demonstrate(folder: Path, config: TableConfig, workers: int) -> None:
+    """
+    Let the scripted expert make what is missing of its demonstrations in ``folder``.
+
+    Raises ConfigurationError if those there were made with other settings, or do not tell.
+    """
+    default = load_config()
+    keep_every = max(1, round(config.episode_s * 10.0 / config.frames_per_scene))
+    made = replace(default.demonstrations, episode_s=config.episode_s, keep_every=keep_every)
+    wanted = replace(default, episodes=config.scenes, demonstrations=made)
+    if not config_path(folder).exists() and any(folder.glob('*.npy')):
+        raise ConfigurationError(
+            f'{folder} does not tell what its demonstrations were made with: remove it, or give '
+            'it with --data'
+        )
+    if found := differences(wanted, folder, ('seed', 'episodes', 'demonstrations')):
+        raise ConfigurationError(
+            f'{folder} has other demonstrations: {found}; remove it, or give it with --data'
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(wanted, config_path(folder))
+    collect(folder, made, wanted.episodes, wanted.seed, workers)
+
+
+def load_table(folder: Path, config: TableConfig) -> Table:
     """
     Return some frames of every scene of the demonstrations in ``folder``.
 
-    An empty folder is filled: the scripted expert demonstrates. That of a training run will do.
+    Those of a training run will do. Raises ConfigurationError if there are none.
     """
-    made = load_config().demonstrations
     paths = sorted(folder.glob('*.npy'))
     if not paths:
-        keep_every = max(1, round(config.episode_s * 10.0 / config.frames_per_scene))
-        short = replace(made, episode_s=config.episode_s, keep_every=keep_every)
-        paths = collect(folder, short, config.scenes, seed=0, workers=workers)
-    shards = load_frames(paths, made)
+        raise ConfigurationError(
+            f'{folder} has no demonstrations: give those of a training run, or leave --data'
+        )
+    shards = load_frames(paths, load_config().demonstrations)
     frames, scene, scenes = [], [], 0
     for shard in shards:
         # Zones never move: another place is another scene.

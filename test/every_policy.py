@@ -1,10 +1,14 @@
 """Every registered policy at a small size, and one small lesson for all of them."""
 
+from functools import partial
+
 import torch
 
 from vla_ros.interfaces import REFUSALS
+from vla_ros.models import registry
 from vla_ros.models.contract import PolicyModule
 from vla_ros.models.meaning import Meaning
+from vla_ros.models.policies.fusion_policy import FusionConfig, FusionPolicy
 from vla_ros.models.registry import build_policy, policy_options, PolicySpec
 from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import Look
@@ -42,6 +46,15 @@ def small_policy(name: str, **options) -> PolicyModule:
     known = policy_options(name)
     chosen = {key: value for key, value in SMALL.items() if key in known}
     return build_policy(name, SPEC, {**chosen, **options})
+
+
+def register_mine(monkeypatch) -> None:
+    """Register a policy 'mine' with 'my loss', for the length of a test."""
+    registry.policy_names()  # those of this package are known before the dictionaries are copied
+    for name in ('_POLICIES', '_LOSSES'):
+        monkeypatch.setattr(registry, name, getattr(registry, name).copy())
+    add = registry.register_policy('mine', FusionConfig, losses=('my loss',))
+    add(partial(FusionPolicy, 'late'))
 
 
 def small_inputs(rows: int = 3) -> tuple[torch.Tensor, ...]:

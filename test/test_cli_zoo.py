@@ -40,6 +40,15 @@ def test_a_users_mistake_is_one_sentence(argv, reason, capsys):
     assert reason in capsys.readouterr().err
 
 
+def test_what_one_policy_cannot_be_taught_with_is_told_before_the_demonstrations(tmp_path, capsys):
+    config, runs = tmp_path / 'tiny.yaml', tmp_path / 'runs'
+    config.write_text(TINY.replace('open_share', 'absent_share'))
+    argv = ['--policies', 'late,keypoint', '--config', str(config), '--runs', str(runs)]
+    assert main(['zoo', *argv]) == 2
+    assert 'batch.absent_share is 0; valid for policy keypoint' in capsys.readouterr().err
+    assert not runs.exists()
+
+
 @pytest.mark.timeout(600)
 def test_policies_are_trained_measured_and_told_and_what_is_finished_is_kept(tmp_path, capsys):
     config, out = tmp_path / 'tiny.yaml', tmp_path / 'docs' / 'zoo.md'

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from spelled_out import words_of
 
 from vla_ros.evaluation.abstention import (
     area,
@@ -9,6 +10,7 @@ from vla_ros.evaluation.abstention import (
     roc,
     UNDERSTOOD,
 )
+from vla_ros.training.grammar import vocabulary
 
 HIGH, LOW = np.array([0.9, 0.8, 0.7, 0.2]), np.array([0.1, 0.2, 0.3, 0.6])
 
@@ -43,6 +45,22 @@ def test_only_what_should_be_understood_has_a_task(name):
     rng = np.random.default_rng(0)
     trials = [{**UNDERSTOOD, **REFUSED}[name](rng) for _ in range(5)]
     assert {trial.task is not None for trial in trials} == {name in UNDERSTOOD}
+
+
+@pytest.mark.parametrize(
+    ('name', 'has_new_words'),
+    [
+        ('known phrasing', False),
+        ('impossible', False),
+        ('unseen phrasing', True),
+        ('unrelated', True),
+    ],
+)
+def test_some_sorts_are_in_phrasings_of_training(name, has_new_words):
+    rng = np.random.default_rng(0)
+    said = [{**UNDERSTOOD, **REFUSED}[name](rng).text for _ in range(40)]
+    new = vocabulary('validation') - vocabulary()
+    assert bool(words_of(said) & new) is has_new_words
 
 
 def test_a_picture_is_drawn(tmp_path):

@@ -90,6 +90,18 @@ def test_every_disturbance_and_refusal_has_a_line(policy):
     assert 'never left its workspace' in text
 
 
+def test_few_words_make_an_interval_that_holds_for_these_alone(policy):
+    words = split('words', 80)
+    text = card(policy, known=split('known', 98), words=words)
+    assert 'The intervals of `words` are for these words.' in text
+    assert 'over words the interval is wider.\n' in text
+    over = {'colour': Rate.of_groups([[True] * 40, [True, False] * 20])}
+    text = card(policy, words=replace(words, by_words=over))
+    told = str(over['colour']).strip()
+    assert f'words, over words for a colour: {told}.' in text
+    assert 'over words' not in card(policy, known=split('known', 98))
+
+
 def test_what_a_policy_is_never_asked_is_told_apart(policy):
     refuse = split('refuse', 90, tasks=('nonsense', 'unrelated'))
     assert 'is never asked' not in card(policy, refuse=refuse)

@@ -78,6 +78,8 @@ def test_a_goal_reached_at_the_last_moment_may_still_hold():
     ('reason', 'path_m', 'success'),
     [
         (Reason.OBJECT_NOT_SEEN, 0.0, True),
+        (Reason.OBJECT_UNCLEAR, 0.0, True),  # whichever is right
+        (Reason.COMMAND_NOT_UNDERSTOOD, 0.0, True),
         (Reason.NO_COMMAND, 0.0, True),
         (Reason.OBJECT_NOT_SEEN, 0.02, False),
         (Reason.DONE, 0.0, False),

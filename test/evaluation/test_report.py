@@ -128,6 +128,25 @@ def test_a_chance_is_told_with_its_event_and_where_it_is_worst():
     assert line.endswith('; at worst 20 % where it happened in 75 % of 40')
 
 
+def test_words_of_test_are_few_so_their_rate_is_told_over_words_as_well():
+    def said(text, success):
+        spec = Spec('words', 'pick', 0)
+        return replace(PICK, spec=spec, text=f'pick up the {text}', success=success)
+
+    split = report(
+        *[said('crimson brick', True)] * 5,
+        *[said('maroon coffer', False)] * 4,
+        *[said('coffer in maroon', True)],
+    )
+    assert split.by_words == {
+        'colour': Rate.of_groups([[True] * 5, [False] * 4 + [True]]),
+        'shape': Rate.of_groups([[True] * 5, [False] * 4 + [True]]),
+    }
+    assert split.by_words['colour'].low < split.low
+    assert 'over words for a colour:  60.0 %' in table('words', split)
+    assert report(PICK).by_words == {}
+
+
 def test_what_was_found_is_read_back_from_the_file(tmp_path):
     told = replace(PICK, done=((0.5, True),))
     use = ModalityUse(Rate.of(1, 4), Difference(0.5, 0.1, 0.8), 0.25)

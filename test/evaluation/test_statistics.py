@@ -115,3 +115,35 @@ def test_one_run_alone_has_no_interval():
 def test_a_mean_of_no_runs_or_of_more_than_the_table_has_is_refused(count):
     with pytest.raises(ValueError, match='expected 1 to 20'):
         Mean.of([1.0] * count)
+
+
+def test_trials_that_are_alike_make_an_interval_wider():
+    alone = Rate.of(80, 100)
+    spread = Rate.of_groups([[True] * 8 + [False] * 2] * 10)
+    by_group = Rate.of_groups([[True] * 10] * 8 + [[False] * 10] * 2)
+    assert spread.n == by_group.n == 100
+    assert spread.success == by_group.success == alone.success
+    # Groups that are all alike are as many trials as there are, those of one answer one trial less
+    # than there are groups; and Student's t of ten groups is 2.262 where it is 1.960 of many.
+    for found, trials in (spread, 100), (by_group, 9):
+        effective = trials * (1.960 / 2.262) ** 2
+        wanted = Rate.of(0.8 * effective, effective)
+        assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-4)
+
+
+def test_one_word_that_fails_in_all_of_its_trials_weighs_by_its_trials():
+    one_fails = Rate.of_groups([[False] * 17, *[[True] * 11] * 17])
+    any_fail = Rate.of(11 * 17, 17 + 11 * 17)
+    assert one_fails.low < any_fail.low - 0.1
+    assert one_fails.high > any_fail.high
+
+
+def test_groups_that_all_succeed_are_as_many_trials_as_groups():
+    assert Rate.of_groups([[True] * 50] * 4).low < Rate.of(4, 4).low
+    assert Rate.of_groups([[False] * 50] * 4).high > Rate.of(0, 4).high
+
+
+def test_one_group_says_nothing_of_others():
+    rate = Rate.of_groups([[True, True, False]])
+    assert (rate.n, rate.low, rate.high) == (3, 0.0, 1.0)
+    assert rate.success == pytest.approx(2 / 3)

@@ -8,6 +8,7 @@ import pytest
 from tiny_table import tiny_frames
 import torch
 
+from examples import run as module
 from examples.run import main, STUDIES
 from vla_ros import paths
 from vla_ros.training.config import merged
@@ -84,6 +85,12 @@ def test_a_second_example_leaves_the_results_of_the_first(folder, tmp_path):
 def test_an_unknown_example_is_answered_with_those_there_are(folder, tmp_path, capsys):
     assert run(folder, tmp_path, 'vqvae') == 2
     assert "no example 'vqvae'; valid: contrastive, " in capsys.readouterr().err
+
+
+def test_own_demonstrations_are_not_taken_as_they_lie_there(folder, capsys, monkeypatch):
+    monkeypatch.setattr(module, 'OWN_DATA', folder / 'demonstrations')
+    assert main(['vq_vae', '--config', str(folder / 'tiny.yaml')]) == 2
+    assert 'does not tell what its demonstrations were made with' in capsys.readouterr().err
 
 
 def test_an_unknown_setting_is_told(folder, tmp_path, capsys):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_table import tiny_frames
@@ -5,9 +7,12 @@ import torch
 
 from examples.commands import mistakes
 from examples.study import Figure, lines_of
-from examples.table import load_table, Table, TableConfig, Words
+from examples.table import demonstrate, load_table, Table, TableConfig, Words
+from vla_ros.errors import ConfigurationError
 from vla_ros.training.batches import mirror
 
+#: Two shards of the fewest pictures.
+BRIEF = TableConfig(scenes=11, episode_s=0.2, frames_per_scene=1)
 CONFIG = TableConfig(scenes=10, episode_s=1.0, frames_per_scene=2)
 
 
@@ -61,15 +66,60 @@ def test_one_frame_counts_for_a_scene(table):
 def test_scenes_are_told_apart_by_where_their_zones_are(tmp_path):
     np.save(tmp_path / 'a.npy', tiny_frames(scenes=3, per_scene=4, seed=0))
     np.save(tmp_path / 'b.npy', tiny_frames(scenes=2, per_scene=4, seed=1))
-    loaded = load_table(tmp_path, CONFIG, workers=1)
+    loaded = load_table(tmp_path, CONFIG)
     assert loaded.scene.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
 def test_kept_frames_are_spread_over_their_scene(tmp_path):
     frames = tiny_frames(scenes=1, per_scene=5)
     np.save(tmp_path / 'a.npy', frames)
-    loaded = load_table(tmp_path, CONFIG, workers=1)
+    loaded = load_table(tmp_path, CONFIG)
     assert np.array_equal(loaded.frames['image'], frames['image'][[0, 4]])
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('demonstrations')
+    demonstrate(folder, BRIEF, workers=1)
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_demonstrations_that_were_killed_go_on_to_the_same(made):
+    whole = contents(made)
+    assert load_table(made, BRIEF).scene.max() == BRIEF.scenes - 1
+    (made / 'seed0-0001.npy').unlink()
+    demonstrate(made, BRIEF, workers=1)
+    assert contents(made) == whole
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'scenes': 5}, 'episodes is 11 there and 5 here; remove it'),
+        ({'episode_s': 0.4}, 'demonstrations.episode_s is 0.2 there and 0.4 here, demonstr'),
+    ],
+)
+def test_demonstrations_of_other_settings_are_left_alone(made, changes, said):
+    before = contents(made)
+    with pytest.raises(ConfigurationError, match='has other demonstrations') as told:
+        demonstrate(made, replace(BRIEF, **changes), workers=1)
+    assert said in str(told.value)
+    assert contents(made) == before
+
+
+def test_demonstrations_that_do_not_tell_their_settings_are_left_alone(tmp_path):
+    np.save(tmp_path / 'seed0-0000.npy', tiny_frames(scenes=3, per_scene=4))
+    with pytest.raises(ConfigurationError, match='does not tell what .* remove it, or give it'):
+        demonstrate(tmp_path, BRIEF, workers=1)
+
+
+def test_a_folder_without_demonstrations_is_told(tmp_path):
+    with pytest.raises(ConfigurationError, match='has no demonstrations: give those'):
+        load_table(tmp_path, CONFIG)
 
 
 def test_some_frames_are_mirrored_and_the_others_left(table):

@@ -60,7 +60,8 @@ def test_a_policy_of_another_package_is_known_with_its_losses(install):
     install('own_policy_module', POLICY.format(name='mine'))
     policy = registry.build_policy('mine', SPEC, {'width': 8, 'heads': 2, 'image_width': 8})
     assert type(policy).__module__ == 'own_policy_module'
-    assert registry.own_losses() == ('mine',)
+    assert registry.own_losses() == registry.own_losses('mine') == ('mine',)
+    assert registry.own_losses('late') == ()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
+from every_policy import register_mine
 import pytest
 
 from vla_ros.errors import ConfigurationError
-from vla_ros.models import registry
 from vla_ros.training.config import changed, load_config, save_config
 
 
@@ -73,9 +73,9 @@ def test_a_mistake_is_told_with_the_file(tmp_path, text, message):
 
 def test_a_registered_policy_may_have_losses_of_its_own(tmp_path, monkeypatch):
     path = tmp_path / 'mine.yaml'
-    path.write_text('loss_weights: {mine: 2.0}\n')
-    monkeypatch.setattr(registry, '_LOSSES', {'mine'})
-    assert load_config(path).loss_weights['mine'] == 2.0
+    path.write_text('loss_weights: {my loss: 2.0}\n')
+    register_mine(monkeypatch)
+    assert load_config(path).loss_weights['my loss'] == 2.0
 
 
 def test_a_missing_file_is_told(tmp_path):

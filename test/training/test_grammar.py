@@ -11,6 +11,7 @@ from vla_ros.training.grammar import (
     any_sentence,
     every_plain_sentence,
     expand,
+    first_said,
     language,
     Meaning,
     MEANT_COLOURS,
@@ -105,6 +106,16 @@ def test_there_is_one_plain_sentence_for_each_task():
     assert by_text[plain_sentence(PUT)] == Meaning('put', 'red', 'block', 'green')
     assert by_text['pick up the red block'] == Meaning('pick', 'red', 'block')
     assert {f'{m.colour} {m.shape}' for m in by_text.values()} == set(OBJECT_NAMES)
+
+
+def test_the_word_that_was_said_for_a_colour_is_found():
+    for seed in range(50):
+        task = Task('put', 'orange ball', 'orange')
+        text = sentence(task, np.random.default_rng(seed), words='test')
+        word = first_said(text, 'colours', 'orange', split='test')
+        assert word in {'marigold', 'mandarin', 'pumpkin coloured'}
+        assert first_said(text, 'shapes', 'ball', split='test') in {'orb', 'round thing', 'bubble'}
+    assert first_said('point at the absorber', 'shapes', 'ball', split='test') == ''
 
 
 @pytest.mark.parametrize('splits', [{}, {'patterns': 'test'}, {'words': 'validation'}])

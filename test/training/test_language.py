@@ -67,6 +67,17 @@ def test_no_word_of_a_split_stands_in_an_earlier_one(path, node, split, earlier,
         assert held_out & elsewhere == set()
 
 
+def test_which_held_out_words_only_put_those_of_training_together():
+    made = {
+        text
+        for path, node in lists()
+        if path[0] in ('colours', 'shapes', 'zones')
+        for text in texts_of(node, 'test')
+        if words_of([text]) <= vocabulary()
+    }
+    assert made == {'square thing', 'round thing'}
+
+
 def test_no_training_sentence_has_a_colour_or_shape_word_of_test():
     held_out = {
         word

@@ -8,7 +8,7 @@ from tiny_training import average_part, fail_in_the_second, make, train, weights
 import torch
 from torch import nn
 
-from vla_ros.training.parallel import average_gradients, ranks, run_ranks, step_seed
+from vla_ros.training.parallel import average_gradients, ranks, run_ranks, step_seeds
 
 
 def test_one_process_works_right_here():
@@ -77,12 +77,13 @@ def test_a_process_that_fails_is_told():
 
 def test_no_two_steps_seeds_or_processes_draw_the_same():
     drawn = {
-        step_seed(seed, step, rank)
+        torch_seed
         for seed in range(20)
         for step in range(20)
         for rank in range(20)
+        for torch_seed in step_seeds(seed, step, rank)
     }
-    assert len(drawn) == 20**3
-    assert step_seed(1, 2, 3) == step_seed(1, 2, 3)
+    assert len(drawn) == 2 * 20**3
+    assert step_seeds(1, 2, 3) == step_seeds(1, 2, 3)
     for seed in drawn:
         torch.Generator().manual_seed(seed)

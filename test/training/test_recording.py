@@ -7,7 +7,9 @@ import pytest
 from vla_ros.errors import ConfigurationError
 from vla_ros.sim.environment import TabletopEnv
 from vla_ros.sim.scene import HELD_OUT_PAIRS
+from vla_ros.sim.tasks import Task
 from vla_ros.training import recording as module
+from vla_ros.training.grammar import sentence
 from vla_ros.training.lerobot import Episode, merge, read_episode
 from vla_ros.training.recording import record, record_episode, Recording, replay
 
@@ -65,14 +67,30 @@ def test_the_tasks_come_in_turn():
     assert kinds == ['point', 'pick', 'point']
 
 
-def test_other_words_do_not_change_the_motion():
+def test_other_words_do_not_change_the_motion(monkeypatch: pytest.MonkeyPatch):
     env = TabletopEnv(16)
-    train, validation = (
+    before = record_episode(env, RECORDING, 0)
+
+    def wordier(task: Task, rng: np.random.Generator, *_: str) -> str:
+        rng.random(100)
+        return sentence(task, rng, 'test', 'test')
+
+    monkeypatch.setattr(module, 'sentence', wordier)
+    after = record_episode(env, RECORDING, 0)
+    assert after.text != before.text
+    np.testing.assert_array_equal(after.actions, before.actions)
+
+
+def test_every_split_has_scenes_and_motions_of_its_own():
+    env = TabletopEnv(16)
+    train, *others = (
         record_episode(env, replace(RECORDING, split=split), 0)
-        for split in ('train', 'validation')
+        for split in ('train', 'validation', 'test')
     )
-    assert train.text != validation.text
-    np.testing.assert_array_equal(train.actions, validation.actions)
+    for other in others:
+        assert other.scene.start != train.scene.start
+        assert not np.array_equal(other.states[0], train.states[0])
+    assert others[0].scene != others[1].scene
 
 
 @pytest.mark.parametrize('split', ['train', 'validation'])

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from every_policy import register_mine
 import pytest
 import yaml
 
@@ -8,8 +9,8 @@ from vla_ros.models.registry import policy_names
 from vla_ros.pipeline.policy import load_policy
 from vla_ros.training import parallel
 from vla_ros.training.batches import BatchConfig
-from vla_ros.training.config import CorrectionConfig, load_config
-from vla_ros.training.run import train
+from vla_ros.training.config import changed, CorrectionConfig, load_config
+from vla_ros.training.run import check, train
 
 
 def tiny_config():
@@ -89,6 +90,48 @@ def test_a_run_of_another_configuration_is_left_alone(run_folder):
             train(other, run_folder, 'tiny', workers=1)
         assert 'remove the folder, or choose another --name or --runs' in str(told.value)
     assert {path: path.stat().st_mtime_ns for path in run_folder.rglob('*')} == before
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (
+            {'policy': 'late', 'parts_of': 'shipped', 'options': {'image_width': 32}},
+            'parts_of: tabletop has no ConvMap of the size that this policy wants; give a',
+        ),
+        (
+            {'demonstrations': {'image_size': 90}},
+            'policy keypoint: got a picture of 90 x 90 pixels; take one of a width and height '
+            'that 4 divides',
+        ),
+        (
+            {'policy': 'decision_transformer', 'options': {}, 'demonstrations': {'horizon': 1}},
+            'policy decision_transformer: got a horizon of 1, expected 2 rows or more',
+        ),
+        (
+            {'batch': {'absent_share': 0.0}},
+            'batch.absent_share is 0; valid for policy keypoint: 0.025 and more',
+        ),
+        (
+            {'policy': 'mine', 'options': {}},
+            'loss_weights has none for my loss, a loss of policy mine; set loss_weights.my loss',
+        ),
+    ],
+)
+def test_what_cannot_be_taught_is_told_before_anything_is_made(
+    tmp_path, monkeypatch, changes, message
+):
+    register_mine(monkeypatch)
+    config = changed(replace(tiny_config(), options={}), changes, '')
+    with pytest.raises(ConfigurationError) as told:
+        train(config, tmp_path / 'run', 'tiny', workers=1)
+    assert str(told.value).startswith(message)
+    assert not (tmp_path / 'run').exists()
+
+
+def test_no_picture_is_asked_in_vain_where_no_threshold_is_set(tmp_path):
+    config = replace(tiny_config(), policy='late', options={})
+    check(replace(config, batch=replace(config.batch, absent_share=0.0)), tmp_path)
 
 
 def test_more_processes_than_a_batch_is_enough_for_are_refused(tmp_path, monkeypatch):

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from vla_ros.evaluation.zoo import Budget, Member, page, to_json
     from vla_ros.training.kept import source_path, told
+    from vla_ros.training.run import check
     from vla_ros.training.zoo import borrow, config_of, minutes, policy_path, prepare, train_all
 
     check_least(args, episodes=1, seed=0, ros=0, workers=1, steps=1)
@@ -56,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     data = args.runs / 'data'
     if args.data is not None:
         borrow(config, args.data, data)
+    for chosen in configs.values():
+        check(chosen, data)
     frames = prepare(config, data, args.workers)
     _tell(f'{frames} frames in {data}')
     os.environ['TQDM_DISABLE'] = '1'  # bars of several processes overwrite each other

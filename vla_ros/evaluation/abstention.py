@@ -1,8 +1,9 @@
 """
-When the policy says "I do not know", and what that costs: its ROC on validation phrasings.
+When the policy says "I do not know", and what that costs: its ROC.
 
-Refusing more easily refuses more of what cannot be done, and more of what can. Phrasings of the
-test splits play no part here, so that the threshold may be judged by it.
+Refusing more easily refuses more of what cannot be done, and more of what can. Some sorts of
+commands are in known phrasings, others in those of validation. Phrasings of the test splits play
+no part here, so that the threshold may be judged by it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from vla_ros.evaluation.report import (
     SplitReport,
     THROUGH_ROS,
 )
-from vla_ros.evaluation.splits import SPLITS, UNASKED
+from vla_ros.evaluation.splits import IN_TEST_WORDS, SPLITS, UNASKED
 from vla_ros.evaluation.statistics import Rate
 from vla_ros.evaluation.watching import NEAR_CELLS
 from vla_ros.interfaces import REFUSALS
@@ -93,6 +93,7 @@ def model_card(policy_path: Path, card_path: Path) -> str:
         results_table(report),
         _read_otherwise(report, manifest),
         _meanings(),
+        _over_words(report),
         _tables(report),
         _speed(report),
         _abstention(report, pictures),
@@ -137,7 +138,8 @@ def _data(manifest: PolicyManifest, config: TrainConfig | None) -> str:
         f'{config.episodes} episodes of {made.episode_s:.0f} s{corrected}; one in '
         f'{made.keep_every} pictures is kept. Scenes, looks, start poses and latencies vary. '
         f'Never demonstrated: {", ".join(HELD_OUT_PAIRS)}; but pictures with their colours '
-        'exchanged, which teach shapes alone, may show such things.\n\n'
+        'exchanged, which teach shapes alone, may show such things, and a reader that learns from '
+        'sentences alone has read some that name them.\n\n'
         f'{trainer.steps} steps of {config.batch.frames} pictures with {config.batch.commands} '
         f'commands each, seed {config.seed}; the words are those of the `train` splits of '
         '`vla_ros/training/language.yaml`. Again: `vla-ros train`.'
@@ -195,12 +197,32 @@ def _meanings() -> str:
         "Success is judged by the simulator's ground truth alone (`vla_ros/sim/tasks.py`): the "
         f'goal holds for {HOLD_S} s, or when the robot says that it is done, within {limits}. A '
         'swap counts once for both of its commands. A refusal succeeds if the gripper moves less '
-        f'than {100 * STILL_M:.0f} cm and the status gives the reason. Attention is on the object '
+        f'than {100 * STILL_M:.0f} cm and the status says that the robot will not, for whichever '
+        'reason: whether it is the right one is not judged. Attention is on the object '
         f"if its heaviest cell is within {NEAR_CELLS} cells of the object's pixels and no nearer "
         "to another object's, from the command until the object is touched; the zone of a push or "
         'put has its own share of the attention, which is left out. Frames of one episode are '
         'alike, so its interval is that of as many trials as episodes. Intervals are Wilson.'
     )
+
+
+def _over_words(report: Report) -> str:
+    """Return how sure a rate is for words that were not tried, of which few were."""
+    names = [name for name in report.splits if name.removesuffix(THROUGH_ROS) in IN_TEST_WORDS]
+    if not names:
+        return ''
+    measured = [
+        f'{name}, over words for a {part}: {str(rate).strip()}.'
+        for name in names
+        for part, rate in report.splits[name].by_words.items()
+    ]
+    told = [
+        f'The intervals of {" and ".join(f"`{name}`" for name in names)} are for these words. '
+        'They are a few dozen, each in many trials, and one that is misread fails in most of its '
+        'own: over words the interval is wider.',
+        *measured,
+    ]
+    return ' '.join(told)
 
 
 def _read_otherwise(report: Report, manifest: PolicyManifest) -> str:
@@ -275,8 +297,10 @@ def _abstention(report: Report, pictures: Sequence[str]) -> str:
     return (
         '## When it says that it does not know\n\n'
         'A command is refused while its refusals have a probability above one half in all. How '
-        'many are at the first look, for validation phrasings (dots in the picture), and how this '
-        'would change with the threshold (lines):\n\n'
+        'many are at the first look (dots in the picture), and how this would change with the '
+        'threshold (lines). Only `unseen phrasing` and `unrelated` are in phrasings of '
+        'validation; `known phrasing` and `impossible` are in those of training, which are '
+        'easier:\n\n'
         + _table(('commands', 'n', 'refused', '95 % interval'), rows)
         + ''.join(picture)
     )

@@ -22,9 +22,11 @@ from vla_ros.evaluation.metrics import (
     ModalityUse,
     success_by,
 )
+from vla_ros.evaluation.splits import IN_TEST_WORDS
 from vla_ros.evaluation.statistics import Rate
 from vla_ros.pipeline.strict_json import read_json
 from vla_ros.sim.scene import split_name
+from vla_ros.training.grammar import first_said
 
 #: Further measures of a split, and what each says.
 MEASURES = {
@@ -34,6 +36,8 @@ MEASURES = {
 }
 #: What the chances that a policy tells are of.
 EVENTS = {'termination': 'the goal holds as the chunk is made'}
+#: Words of a command that decide whether it is understood, by the grammar's keys for them.
+_WORDS = {'colour': 'colours', 'shape': 'shapes'}
 #: What trials are told apart by, beside their row.
 GROUPS = ('task', 'colour', 'shape', 'zone')
 #: Splits that differ in nothing but the words.
@@ -53,7 +57,8 @@ class SplitReport:
     ``outside_m`` (of the workspace) that the robot was told. ``text_encoder`` begins the hash of
     what read the words, '' if that was not kept. ``gaps``: the groups of each of ``GROUPS`` that
     fare best and worst, where there are two. ``calibrations``: of the chances of ``EVENTS``, chunk
-    by chunk.
+    by chunk. ``by_words``: of a split in test words, the rate of success with its interval over
+    words for a colour, or for a shape, instead of over trials.
     """
 
     command: str
@@ -67,6 +72,7 @@ class SplitReport:
     text_encoder: str = ''
     gaps: Mapping[str, Gap] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    by_words: Mapping[str, Rate] = field(default_factory=dict)
 
     @property
     def rate(self) -> Rate:
@@ -86,6 +92,7 @@ class SplitReport:
             text_encoder=text_encoder,
             gaps=_gaps(episodes),
             calibrations=_calibrations(episodes),
+            by_words=_by_words(episodes),
         )
 
 
@@ -159,6 +166,7 @@ def table(name: str, split: SplitReport) -> str:
     text += [f'{row:<{width}}  {rate.n:>5}  {rate}' for row, rate in lines.items()]
     shown = ', '.join(f'{key} {value:.2f}' for key, value in split.numbers.items())
     text.append(f'({shown})')
+    text += [f'over words for a {part}: {over}' for part, over in split.by_words.items()]
     text += [f'by {group}: {gap_text(gap)}' for group, gap in split.gaps.items()]
     text += [calibration_text(of, found) for of, found in split.calibrations.items()]
     return '\n'.join(text)
@@ -238,6 +246,20 @@ def _group_of(episode: Episode, group: str) -> str | None:
     kind, name, zone = episode.task.split('|')
     colour, shape = split_name(name)
     return {'task': kind, 'colour': colour, 'shape': shape, 'zone': zone}[group] or None
+
+
+def _by_words(episodes: Sequence[Episode]) -> dict[str, Rate]:
+    """Return the rate of success in test words, trials that say the same word taken together."""
+    told = [e for e in episodes if e.task and e.spec.split in IN_TEST_WORDS]
+    rates = {}
+    for part, key in _WORDS.items() if told else ():
+        groups: dict[str, list[bool]] = {}
+        for episode in told:
+            meant = _group_of(episode, part)
+            word = first_said(episode.text, key, str(meant), split='test')
+            groups.setdefault(word, []).append(episode.success)
+        rates[part] = Rate.of_groups(list(groups.values()))
+    return rates
 
 
 def _calibrations(episodes: Sequence[Episode]) -> dict[str, Calibration]:

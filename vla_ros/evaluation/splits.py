@@ -23,9 +23,9 @@ SPLITS = {
     'patterns': 'sentence patterns never trained on, known words',
     'words': 'words never trained on, known sentence patterns',
     'both': 'sentence patterns and words never trained on',
-    'pairs': 'objects of a colour and shape never trained on together',
+    'pairs': 'objects never demonstrated, of a known colour and shape; sentences may name them',
     'swap': 'one scene, two commands that name different objects: both must be reached',
-    'refuse': 'nothing that can be done is asked for: the robot must not move and say why',
+    'refuse': 'nothing that can be done is asked for: it must not move and say that it will not',
     'disturbed': 'phrasings as in training, but the policy is given worse pictures or state',
 }
 #: The split of the user's own commands.
@@ -39,6 +39,8 @@ _PHRASINGS = {
     'both': ('test', 'test'),
 }
 KNOWN = ('train', COMMON)
+#: Splits in words of test: these are few, so that each is in many trials.
+IN_TEST_WORDS = tuple(split for split, (_, words) in _PHRASINGS.items() if words == 'test')
 #: The row of ``refuse`` whose texts hold the robot by themselves: no policy is asked.
 UNASKED = 'empty'
 _SILENCE = ('', '   ', '...', '?', '\u200b', 'stop', 'Stop!', 'please wait')
@@ -185,6 +187,7 @@ def absent_object(rng: np.random.Generator) -> Trial:
 
 
 def absent_zone(rng: np.random.Generator) -> Trial:
+    """Ask in a known phrasing for a zone that is not on the table, but known."""
     kind = ('push', 'put')[int(rng.integers(2))]
     scene, like = known_task(kind, rng)
     present = {spec.name for spec in scene.zones}

@@ -24,11 +24,11 @@ class Rate:
     high: float
 
     @staticmethod
-    def of(successes: float, n: int, confidence: float = 0.95) -> Rate:
+    def of(successes: float, n: float, confidence: float = 0.95) -> Rate:
         """
         Return the rate of ``successes`` in ``n`` trials (Wilson, 1927); n may be 0.
 
-        Half a success counts as such.
+        Half a success counts as such, and half a trial.
         """
         if n == 0:
             return Rate(0, math.nan, 0.0, 1.0)
@@ -37,7 +37,32 @@ class Rate:
         z2 = z * z
         centre = (p + z2 / (2 * n)) / (1 + z2 / n)
         half = z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-        return Rate(n, p, max(0.0, centre - half), min(1.0, centre + half))
+        return Rate(round(n), p, max(0.0, centre - half), min(1.0, centre + half))
+
+    @staticmethod
+    def of_groups(groups: Sequence[Sequence[bool]]) -> Rate:
+        """
+        Return the rate of all trials, as certain as groups of like trials let it be.
+
+        The interval of 95 % is Wilson's for as many independent trials as have the variance that
+        is between the groups, none of them empty, with Student's t for their number (Korn and
+        Graubard 1998, Survey Methodology 24, 193). One group alone says nothing of others.
+        """
+        n = sum(map(len, groups))
+        rate = Rate.of(sum(map(sum, groups)), n)
+        count, p = len(groups), rate.success
+        if count < 2:
+            return Rate(n, p, 0.0, 1.0)
+        away = sum((sum(group) - p * len(group)) ** 2 for group in groups)
+        variance = away * count / (count - 1) / n**2
+        # Groups that are all alike do not tell of more trials than there are, all or no successes
+        # not of more than there are groups.
+        alike = n if 0.0 < p < 1.0 else count
+        effective = min(alike, p * (1.0 - p) / variance) if variance > 0.0 else alike
+        t = _T_95[min(count - 1, len(_T_95)) - 1]
+        effective *= (NormalDist().inv_cdf(0.975) / t) ** 2
+        found = Rate.of(p * effective, effective)
+        return Rate(n, p, found.low, found.high)
 
     def __str__(self) -> str:
         if self.n == 0:

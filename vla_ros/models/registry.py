@@ -43,7 +43,7 @@ Builder = Callable[..., PolicyModule]
 B = TypeVar('B', bound=Builder)
 
 _POLICIES: dict[str, tuple[Builder, type]] = {}
-_LOSSES: set[str] = set()
+_LOSSES: dict[str, tuple[str, ...]] = {}
 
 
 def register_policy(name: str, config: type, losses: tuple[str, ...] = ()) -> Callable[[B], B]:
@@ -57,7 +57,7 @@ def register_policy(name: str, config: type, losses: tuple[str, ...] = ()) -> Ca
     def add(build: B) -> B:
         check_free('policy', name, _POLICIES.get(name, (None,))[0], build)
         _POLICIES[name] = (build, config)
-        _LOSSES.update(losses)
+        _LOSSES[name] = losses
         return build
 
     return add
@@ -84,10 +84,14 @@ def policy_names() -> tuple[str, ...]:
     return tuple(sorted(_POLICIES))
 
 
-def own_losses() -> tuple[str, ...]:
-    """Return the losses of policies that this package has not, in the order of the alphabet."""
-    policy_names()
-    return tuple(sorted(_LOSSES))
+def own_losses(policy: str | None = None) -> tuple[str, ...]:
+    """
+    Return the losses that no policy of this package has, in the order of the alphabet.
+
+    They are those of all policies, or of one of them.
+    """
+    names = policy_names() if policy is None else (policy,)
+    return tuple(sorted({loss for name in names for loss in _LOSSES.get(name, ())}))
 
 
 def policy_options(name: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ TASKS = (*REFUSALS, *KINDS)
 
 _COLOUR_OF = np.array([list(COLOURS).index(split_name(name)[0]) for name in OBJECT_NAMES])
 _SHAPE_OF = np.array([SHAPES.index(split_name(name)[1]) for name in OBJECT_NAMES])
-#: Objects that may be asked for though they are not there; of those held out nothing is learned.
+#: Objects that may be asked for though they are not there. Those held out are in no picture, so
+#: they would only ever be asked for in vain; what names them a reader does learn, of sentences.
 _ABSENT = np.array([name not in HELD_OUT_PAIRS for name in OBJECT_NAMES])
 
 

@@ -100,6 +100,13 @@ def vocabulary(split: str = 'train') -> frozenset[str]:
     return frozenset(_words(language(), split))
 
 
+def first_said(text: str, *keys: str, split: str) -> str:
+    """Return which plain rule under ``keys`` of one split a text says first, '' if none."""
+    either = '|'.join(map(re.escape, rules(*keys, split=split)))
+    found = re.search(rf'\b({either})\b', text)
+    return found.group() if found else ''
+
+
 def words_of_colours() -> dict[str, str]:
     """
     Return the colour by each training word that speaks of no other, its plain name left out.

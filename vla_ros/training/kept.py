@@ -27,6 +27,14 @@ def source_path(folder: Path) -> Path:
     return folder / 'parts.pt'
 
 
+def source_of(parts_of: str, folder: Path) -> Path:
+    """Return the policy that a run in a folder takes parts of: its own copy, if it has one yet."""
+    copy = source_path(folder)
+    if copy.exists():
+        return copy
+    return shipped_policy_path() if parts_of == SHIPPED else Path(parts_of)
+
+
 def bring_source(parts_of: str, folder: Path) -> None:
     """
     Copy the policy that parts are taken of into a run's folder, unless it is there.
@@ -37,12 +45,8 @@ def bring_source(parts_of: str, folder: Path) -> None:
     target = source_path(folder)
     if not parts_of or target.exists():
         return
-    path = shipped_policy_path() if parts_of == SHIPPED else Path(parts_of)
-    backend = load_policy(path, torch.get_num_threads()).manifest.backend
-    if backend != 'torchscript':
-        raise ConfigurationError(
-            f'parts_of: {path} was exported for {backend}; give the TorchScript file'
-        )
+    path = source_of(parts_of, folder)
+    _torchscript(path)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(manifest_path(path), manifest_path(target))
     shutil.copyfile(path, target)
@@ -52,11 +56,10 @@ def keep_parts(policy: nn.Module, path: Path) -> None:
     """
     Give the policy the parts of the one at ``path`` that it has as well, never to be changed.
 
-    Raises ConfigurationError if that one has no such part, or one of another size.
+    Raises ConfigurationError if that one is not there or not TorchScript, or has no such part, or
+    one of another size.
     """
-    source = load_policy(path, torch.get_num_threads()).module
-    assert isinstance(source, nn.Module)  # see bring_source
-    weights = source.state_dict()
+    weights = _torchscript(path).state_dict()
     for part in policy.modules():
         if not isinstance(part, Part):
             continue
@@ -71,6 +74,17 @@ def keep_parts(policy: nn.Module, path: Path) -> None:
                 f'parts_of: {read_manifest(path).name} has no {kind.__name__} of the size that '
                 'this policy wants; give a keypoint policy of the same image_width and text_width'
             ) from error
+
+
+def _torchscript(path: Path) -> nn.Module:
+    policy = load_policy(path, torch.get_num_threads())
+    if policy.manifest.backend != 'torchscript':
+        raise ConfigurationError(
+            f'parts_of: {path} was exported for {policy.manifest.backend}; give the TorchScript '
+            'file'
+        )
+    assert isinstance(policy.module, nn.Module)
+    return policy.module
 
 
 def told(path: Path) -> str:

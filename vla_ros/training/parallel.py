@@ -100,9 +100,14 @@ def is_first() -> bool:
     return not distributed.is_torchelastic_launched() or os.environ['RANK'] == '0'
 
 
-def step_seed(seed: int, step: int, rank: int) -> int:
-    """Return what torch is seeded with in a step of a process: another one in every other."""
-    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0])
+def step_seeds(seed: int, step: int, rank: int) -> tuple[int, int]:
+    """
+    Return what a generator of its own and torch's are seeded with in a step of a process.
+
+    They differ from each other, and from those of every other step and process.
+    """
+    own, of_torch = np.random.SeedSequence((seed, step, rank)).generate_state(2, np.uint64)
+    return int(own), int(of_torch)
 
 
 def average_gradients(model: nn.Module) -> None:

@@ -25,7 +25,7 @@ _UNDER = (
     'the hand is above something, which colour does it have?',
 )
 _THERE = ('is the {} there?', 'is there a {} on the table?')
-#: Things that are asked for; of those held out nothing is learned.
+#: Things that are asked for. Those held out are in no picture, so the answer would always be no.
 _THINGS = tuple(name for name in OBJECT_NAMES if name not in HELD_OUT_PAIRS)
 #: The hand is above what is so near beside it; it is above nothing if that is farther. In between
 #: nobody knows, for the camera is not quite where it should be.

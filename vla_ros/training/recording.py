@@ -38,6 +38,8 @@ from vla_ros.training.lerobot import Episode, FPS, INFO_PATH, merge, write_part
 _TICKS = round(1.0 / (FPS * CONTROL_DT_S))
 _RECORDING_PATH = 'meta/recording.json'
 _PARTS = 'parts'
+#: Ends the seeds of a split, as no other seed ends: no two splits show the same scenes.
+_OF_SPLIT = {'train': (), 'validation': (4,), 'test': (5,)}
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Recording:
     """
     All that the episodes of a dataset follow from.
 
-    ``split`` is that of the sentences and objects. Physics may differ between versions of MuJoCo.
+    ``split`` is that of the scenes, objects and sentences. Physics may differ between versions of
+    MuJoCo.
     """
 
     seed: int
@@ -57,9 +60,10 @@ class Recording:
 
 def record_episode(env: TabletopEnv, recording: Recording, index: int) -> Episode:
     """Return the episode of that index, in which the expert succeeds."""
-    rng = np.random.default_rng((recording.seed, index))
+    seed, ending = recording.seed, _OF_SPLIT[recording.split]
+    rng = np.random.default_rng((seed, index, *ending))
     # Of their own: the robot moves the same whatever is said.
-    words = np.random.default_rng((recording.seed, index, 1))
+    words = np.random.default_rng((seed, index, 1, *ending))
     while True:
         scene, tasks = _draw(rng, KINDS[index % len(KINDS)], recording.split)
         env.reset(scene=scene)

@@ -17,7 +17,7 @@ from vla_ros.freed_memory import keep_freed_memory
 from vla_ros.interfaces import BASE_FRAME, GRIPPER_CHANNEL, POSE_CHANNELS, STATE_CHANNELS
 from vla_ros.models.contract import PolicyModule
 from vla_ros.models.export import export_policy
-from vla_ros.models.registry import build_policy, PolicySpec
+from vla_ros.models.registry import build_policy, own_losses, PolicySpec
 from vla_ros.pipeline.manifest import Camera, channels, PolicyManifest, TextEncoderPin
 from vla_ros.pipeline.text_encoder import load_text_encoder, MAX_TOKENS
 from vla_ros.sim.environment import WORKSPACE_MAX, WORKSPACE_MIN
@@ -29,7 +29,7 @@ from vla_ros.training.begun import begin
 from vla_ros.training.collection import collect, load_frames
 from vla_ros.training.config import TrainConfig
 from vla_ros.training.corrections import PolicyActor
-from vla_ros.training.kept import bring_source, keep_parts, source_path, told
+from vla_ros.training.kept import bring_source, keep_parts, source_of, source_path, told
 from vla_ros.training.recipes import recipe_for
 from vla_ros.training.recipes.recipe import Lesson, moved, Recipe
 from vla_ros.training.sentences import sentence_bank
@@ -65,14 +65,33 @@ def policy_spec(config: TrainConfig, text_width: int) -> PolicySpec:
     )
 
 
+def check(config: TrainConfig, folder: Path) -> None:
+    """
+    Raise ConfigurationError if the policy of a run in a folder cannot be made, or not be taught.
+
+    What is wrong is told by this, not when the demonstrations are made.
+    """
+    spec = policy_spec(config, load_text_encoder().width)
+    policy = build_policy(config.policy, spec, config.options)
+    if config.parts_of:
+        keep_parts(policy, source_of(config.parts_of, folder))
+    recipe_for(config.policy).check(config)
+    for loss in own_losses(config.policy):
+        if loss not in config.loss_weights:
+            raise ConfigurationError(
+                f'loss_weights has none for {loss}, a loss of policy {config.policy}; '
+                f'set loss_weights.{loss}'
+            )
+
+
 def train(config: TrainConfig, folder: Path, name: str, workers: int, device: str = 'cpu') -> Path:
     """
     Train a policy in ``folder`` and export it there; return the path of the TorchScript file.
 
     What is already in the folder is used: demonstrations, sentences and the checkpoint. Steps are
     taken by several processes: by as many as torchrun started, else on a CPU by ``workers``.
-    Raises ConfigurationError if the folder was begun with another configuration, or if there are
-    too many processes for a batch.
+    Raises ConfigurationError as ``check``, if the folder was begun with another configuration, or
+    if there are too many processes for a batch.
     """
     with parallel.launched(parallel.local_device(device)):
         return _train(config, folder, name, workers, device)
@@ -82,9 +101,7 @@ def _train(config: TrainConfig, folder: Path, name: str, workers: int, device: s
     _check_share(config.batch.frames, parallel.ranks())
     made = config.demonstrations
     with parallel.first_alone():
-        # A wrong option is told now, not when the demonstrations are made.
-        spec = policy_spec(config, load_text_encoder().width)
-        build_policy(config.policy, spec, config.options)
+        check(config, folder)
         begin(config, folder, '--name or --runs')
         bring_source(config.parts_of, folder)
         text_width = sentence_bank(folder, config.sentences, config.seed, workers).tokens.shape[1]
@@ -163,9 +180,9 @@ def _steps(
     choose, share = recipe.chooser(bank), slice(rank, None, ranks)
 
     def lesson_at(step: int) -> Lesson:
-        seed = parallel.step_seed(config.seed, step, rank)
-        recipe.random.manual_seed(seed)
-        torch.manual_seed(seed)
+        own, of_torch = parallel.step_seeds(config.seed, step, rank)
+        recipe.random.manual_seed(own)
+        torch.manual_seed(of_torch)
         frames = batches.batch(step, rank, ranks)
         rows = choose(frames, np.random.default_rng((config.seed, step, 1)), share)
         rehearsal = batches.rehearsal(step, rank, ranks)

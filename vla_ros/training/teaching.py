@@ -89,11 +89,11 @@ def _steps(rank: int, ranks: int, config: TrainConfig, folder: Path, words: Word
     bank = sentence_bank(folder, config.sentences, config.seed, ranks, words)
 
     def batch_at(step: int) -> tuple[SentenceBatch, torch.Generator]:
-        seed = parallel.step_seed(config.seed, step, rank)
-        torch.manual_seed(seed)
+        own, of_torch = parallel.step_seeds(config.seed, step, rank)
+        torch.manual_seed(of_torch)
         rng = np.random.default_rng((config.seed, step, 1))
         rows = rng.integers(len(bank), size=config.batch.sentences)[rank::ranks]
-        return bank.batch(rows), torch.Generator().manual_seed(seed)
+        return bank.batch(rows), torch.Generator().manual_seed(own)
 
     trainer.run(batch_at, config.trainer.steps)
 

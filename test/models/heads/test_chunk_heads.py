@@ -1,9 +1,17 @@
 import pytest
 import torch
 
-from vla_ros.models.heads.chunk import BoundedRows, chunk_actions, unit_quaternion
+from vla_ros.models.contract import PolicyOutput
+from vla_ros.models.heads.chunk import (
+    BoundedRows,
+    chunk_actions,
+    ParallelChunkHead,
+    unit_quaternion,
+)
 from vla_ros.models.heads.flow_chunk import FlowChunkHead
 from vla_ros.models.heads.recurrent_chunk import RecurrentChunkHead
+from vla_ros.training.losses.rows import chance_loss
+from vla_ros.training.recipes.imitation import as_chunk
 
 LOW, HIGH = (0.2, -0.3, 0.0), (0.6, 0.3, 0.4)
 
@@ -28,6 +36,22 @@ def test_positions_never_leave_the_workspace(size):
     position = BoundedRows(LOW, HIGH)(size * torch.randn(100, 9)).position
     assert (position >= torch.tensor(LOW) - 1e-6).all()
     assert (position <= torch.tensor(HIGH) + 1e-6).all()
+
+
+@pytest.mark.parametrize('make', [ParallelChunkHead, RecurrentChunkHead])
+def test_a_chance_that_is_surely_wrong_still_learns_in_mixed_precision(make):
+    head = make(8, 2, 3, LOW, HIGH)
+    last = head.to_row[-1] if make is ParallelChunkHead else head.to_row
+    last.bias.data[7:] = 9.0  # closed and done, as good as surely
+    with torch.autocast('cpu', torch.bfloat16):
+        chunk = head(torch.randn(2, 4, 8))
+        actions, done = chunk_actions(chunk), torch.sigmoid(chunk.termination_logit)
+    unknown = torch.zeros(2, 7, 4, 4)
+    learned = as_chunk(PolicyOutput(actions, done, unknown, unknown))
+    nothing = torch.zeros(2, 3)
+    loss = chance_loss(learned.gripper_logit, nothing)
+    (loss + chance_loss(learned.termination_logit, nothing)).backward()
+    torch.testing.assert_close(last.bias.grad[7:], torch.ones(2), rtol=0.0, atol=0.02)
 
 
 def test_no_number_at_all_is_the_middle_of_the_workspace_pointing_down():

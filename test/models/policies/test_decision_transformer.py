@@ -21,6 +21,15 @@ def test_it_acts_otherwise_with_more_to_go(policy):
     assert not torch.allclose(soon.actions, late.actions)
 
 
+def test_in_mixed_precision_its_chances_are_never_rounded_to_one(policy):
+    policy.to_row[-1].bias.data[7:] = 9.0
+    with torch.autocast('cpu', torch.bfloat16):
+        output, _ = policy.decide(*inputs())
+    for chance in output.actions[..., 7], output.termination:
+        assert chance.dtype == torch.float32
+        assert (chance < 1.0).all()
+
+
 def test_asked_for_nothing_it_takes_the_likeliest(policy):
     own, logits = policy.decide(*inputs())
     asked, _ = policy.decide(*inputs(), logits.argmax(dim=-1))

@@ -75,6 +75,8 @@ class BoundedRows(nn.Module):
         self.workspace = Workspace(workspace_min, workspace_max)
 
     def forward(self, raw: Tensor) -> Chunk:
+        # A chance in bfloat16 is 1 from a logit of some 6 on, and nothing more is learned of it.
+        raw = raw.float()
         return Chunk(
             self.workspace(torch.tanh(raw[..., :3])),
             unit_quaternion(raw[..., 3:7]),

@@ -41,6 +41,11 @@ class DecisionTransformerPolicy(SensingPolicy):
 
     def __init__(self, spec: PolicySpec, config: DecisionTransformerConfig) -> None:
         super().__init__(spec, config)
+        if spec.horizon < 2:
+            raise ValueError(
+                f'got a horizon of {spec.horizon}, expected 2 rows or more: one alone never has '
+                'a number of rows to go'
+            )
         width, heads = config.width, config.heads
         self.entrance = Entrance(width)
         self.sequence = PrefixTransformer(width, heads, config.layers)

@@ -103,6 +103,11 @@ class KeypointPolicy(PolicyModule):
     def __init__(self, spec: PolicySpec, config: KeypointConfig) -> None:
         super().__init__()
         camera, width = spec.camera, config.image_width
+        if camera.width % ConvMap.stride or camera.height % ConvMap.stride:
+            raise ValueError(
+                f'got a picture of {camera.width} x {camera.height} pixels; take one of a width '
+                f'and height that {ConvMap.stride} divides'
+            )
         # TorchScript sees attributes but no globals.
         self.plane_m = OBJECT_PLANE_M
         self.cell_m = 0.03  # a cell's coordinates are mended by at most so much

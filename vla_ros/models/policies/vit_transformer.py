@@ -1,7 +1,8 @@
 """
 The plain recipe: a ViT, a pretrained sentence encoder, and one transformer over all their tokens.
 
-As ACT (Zhao et al. 2023) with a command: learned queries read a whole chunk from the tokens.
+With ``head: chunk`` it is ACT (Zhao et al. 2023) with a command: learned queries read a whole
+chunk from the tokens. By default it tells one waypoint, as a policy for a fusion does.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class ResidualBlock(nn.Module):
 
 
 class ConvMap(Part):
-    """Images (b, 3, h, w) to features (b, width, h / 4, w / 4); h and w divide by 8."""
+    """Images (b, 3, h, w) to features (b, width, h / 4, w / 4); h and w divide by 4."""
 
     stride = 4
 

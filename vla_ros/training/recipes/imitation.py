@@ -175,6 +175,10 @@ class ImitationRecipe:
         return total
 
     @staticmethod
+    def check(config: TrainConfig) -> None:
+        """Do nothing: it can do with any settings."""
+
+    @staticmethod
     def prepare(policy: PolicyModule, unseen: Callable[[], Batches]) -> None:
         """Do nothing: it refuses by its task logits as they are."""
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
+from vla_ros.errors import ConfigurationError
 from vla_ros.models.policies.keypoint import KeypointPolicy, Seen
 from vla_ros.models.registry import PolicySpec
 from vla_ros.training.augment import augment, recolour
@@ -25,8 +26,8 @@ from vla_ros.training.recipes.recipe import Chooser, Lesson
 from vla_ros.training.sentences import SentenceBank
 from vla_ros.training.trainer import bfloat16_is_faster
 
-#: Batches of frames that the threshold is set on.
-_STEPS = 50
+#: Batches of frames that the threshold is set on, and of how much that is not there at least.
+_STEPS, _LEAST_ABSENT = 50, 10
 #: One in so many pictures is seen in other colours as well.
 _RECOLOURED = 4
 
@@ -64,6 +65,17 @@ class KeypointRecipe:
             **shape_losses(self._policy, frames, shapes, self._camera),
             **reading_losses(*read_noisily(self._policy.reader, sentences, self.random)),
         }
+
+    @staticmethod
+    def check(config: TrainConfig) -> None:
+        """Raise ConfigurationError if too little is asked for in vain to set the threshold by."""
+        batch = config.batch
+        least = _LEAST_ABSENT / (_STEPS * batch.frames * batch.commands)
+        if batch.absent_share < least:
+            raise ConfigurationError(
+                f'batch.absent_share is {batch.absent_share:g}; valid for policy {config.policy}: '
+                f'{least:.2g} and more, for what is not there sets when it says that'
+            )
 
     @staticmethod
     def prepare(policy: KeypointPolicy, unseen: Callable[[], Batches]) -> None:

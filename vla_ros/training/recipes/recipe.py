@@ -63,5 +63,9 @@ class Recipe(Protocol):
         """Return the losses () by name; the configuration weighs them."""
 
     @staticmethod
+    def check(config: TrainConfig) -> None:
+        """Raise ConfigurationError if it cannot teach, or make ready, with these settings."""
+
+    @staticmethod
     def prepare(policy: Any, unseen: Callable[[], Batches]) -> None:
         """Make a trained policy ready for its export; ``unseen`` makes frames, in a while."""
