@@ -29,7 +29,7 @@ class WaypointHead(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(self, width: int, heads: int, spec: PolicySpec, hidden: int = 256) -> None:
+    def __init__(self, width: int, heads: int, spec: PolicySpec, hidden: int = 128) -> None:
         super().__init__()
         # TorchScript sees attributes but no globals.
         self.plane_m, self.max_yaw_rad = OBJECT_PLANE_M, math.radians(60.0)
