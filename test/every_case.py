@@ -179,7 +179,7 @@ CASES = {
     'gaze': Case(
         lambda: Gaze(8, torch.linspace(0.0, 1.0, 12).view(6, 2), rows=2, columns=3),
         lambda: (torch.rand(3, 5, 6), Tokens(tokens(), MASK), tokens(6)),
-        [(3, 2, 6), (3, 2, 2), (3, 2, 8)],
+        [(3, 3, 6), (3, 3, 2), (3, 3, 8)],
         learns=False,
     ),
     'conv map': Case(lambda: ConvMap(8), lambda: (image(16, 8),), [(3, 8, 4, 2)]),

@@ -14,6 +14,7 @@ from vla_ros.sim.model import camera_model
 from vla_ros.sim.scene import Look
 from vla_ros.training.batches import Batch
 from vla_ros.training.recipes.recipe import Lesson
+from vla_ros.training.rehearsal import Rehearsal
 from vla_ros.training.sentences import SentenceBatch
 
 #: The width of the text encoder, for some recipes bring sentences of their own.
@@ -94,8 +95,22 @@ def small_lesson() -> Lesson:
         zone_there=names_zone,
         object_px=where * known[:, None],
         zone_px=where.flip(1) * names_zone[:, None],
-        hand_px=where,
+        hand_px=where[:4].repeat_interleave(3, dim=0),  # one hand a picture
         colours_px=where[:4, None, None].expand(4, 6, 3, 2),
         shapes_px=where[:4, None, None].expand(4, 3, 6, 2),
     )
-    return Lesson(frames, SentenceBatch(text, mask, *meaning))
+    return Lesson(frames, SentenceBatch(text, mask, *meaning), small_rehearsal(frames))
+
+
+def small_rehearsal(frames: Batch) -> Rehearsal:
+    """Return what to point at, and the same as what to pick up."""
+    seen = torch.stack([frames.object_px, frames.zone_px, frames.hand_px], dim=1)
+    return Rehearsal(
+        task=torch.tensor([3, 4]),
+        seen_px=seen[:1].expand(2, -1, -1),
+        state=POSE.expand(2, -1),
+        position=frames.position[:2],
+        yaw=torch.zeros(2),
+        gripper=torch.tensor([0.0, 1.0]),
+        done=torch.tensor([1.0, 0.0]),
+    )

@@ -51,6 +51,6 @@ def run(args: argparse.Namespace) -> int:
     found = written.metrics['export_difference']
     print(f'{args.out}: {written.size_bytes / 1e6:.1f} MB for {written.backend}')
     scenes = len(looks[0])
-    print(f'largest difference of an output to the network, in {scenes} scenes: {found:.1e}')
+    print(f'largest difference of an output to the network: {found:.1e}, in {scenes} scenes')
     print(f'what it can do: vla-ros eval --policy {args.out}')
     return 0

@@ -64,7 +64,7 @@ def test_answering_teaches_the_trunk_that_acts():
     policy = small('multitask')
     policy.reply(*inputs()).sum().backward()
     assert policy.senses.vision.shrink.weight.grad.abs().sum() > 0.0
-    assert policy.head.to_move[0].weight.grad is None
+    assert policy.head.act.first.weight.grad is None
 
 
 def test_what_reads_leaves_what_is_read_as_it_was():

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from every_policy import POSE, small_lesson, small_policy, SPEC
+from every_policy import small_lesson, small_policy, SPEC
 import numpy as np
 import pytest
 import torch
@@ -122,23 +122,8 @@ def test_only_what_needs_a_look_is_taught_where_to_look(recipe):
     assert not {'gaze', 'point'} & chunk(lesson).keys()
 
 
-def rehearsal() -> Rehearsal:
-    """Return what to point at, from where the robot is not yet, and what to pick from there."""
-    frames = small_lesson().frames
-    seen = torch.stack([frames.object_px, frames.zone_px, frames.hand_px], dim=1)[:2]
-    return Rehearsal(
-        task=torch.tensor([3, 4]),
-        seen_px=torch.cat([seen[:1], seen[:1]]),
-        state=POSE.expand(2, -1),
-        position=frames.position[:2],
-        yaw=torch.zeros(2),
-        gripper=torch.tensor([0.0, 1.0]),
-        done=torch.tensor([1.0, 0.0]),
-    )
-
-
 def test_what_to_do_is_learned_by_rehearsing_alone(recipe):
-    lesson = small_lesson()._replace(rehearsal=rehearsal())
+    lesson = small_lesson()
     head = recipe._head
     before = recipe(lesson)['rehearsed'].item()
     optimiser = torch.optim.Adam(head.act.parameters(), lr=3e-3)
@@ -155,7 +140,7 @@ def test_what_to_do_is_learned_by_rehearsing_alone(recipe):
 
 
 def test_what_is_hidden_is_not_rehearsed(recipe):
-    known = rehearsal()
+    known = small_lesson().rehearsal
     hidden = known._replace(seen_px=known.seen_px.index_fill(1, torch.tensor([0]), torch.nan))
     both = Rehearsal(*(torch.cat(parts) for parts in zip(known, hidden, strict=True)))
     losses = []
@@ -167,11 +152,11 @@ def test_what_is_hidden_is_not_rehearsed(recipe):
 
 
 def test_a_policy_without_a_waypoint_head_rehearses_nothing(recipe):
-    lesson = small_lesson()._replace(rehearsal=rehearsal())
+    lesson = small_lesson()
     chunk = ImitationRecipe(small_policy('late', head='chunk').eval(), SPEC, CONFIG)
     assert 'rehearsed' in recipe(lesson)
     assert 'rehearsed' not in chunk(lesson)
-    assert 'rehearsed' not in recipe(small_lesson())
+    assert 'rehearsed' not in recipe(lesson._replace(rehearsal=None))
 
 
 def _row(frames, row):

@@ -53,7 +53,7 @@ class Gaze(nn.Module):
         self.ask = nn.Linear(width, NAMED)
         # A mean over heads is never sharp; a sharper map of it has its peak where that has its.
         self.sharpness = nn.Parameter(torch.tensor(3.0))
-        self.hand = nn.Linear(width, 1)
+        self.hand = nn.Linear(width, 1, bias=False)  # only differences between cells count
         self.token = nn.Linear(2 * width, width)
         self.mend = nn.Sequential(nn.GELU(), nn.Linear(width, 2))
         self.register_buffer('xy', xy, persistent=False)
