@@ -26,7 +26,10 @@ def test_a_promise_of_the_running_nodes_is_kept(id, size, tmp_path):
 @pytest.mark.parametrize('defect', ['', 'zeros_as_hold'])
 def test_a_defect_in_the_running_node_is_heard(defect, tmp_path):
     with bench(tmp_path, defect=defect) as b:
+        b.run()
+        before = len(b.ears.records)
+        b.player.call('estop')
         # A robot that jumped is outside the workspace, where a broken node too falls silent.
-        enough = 1 if defect else 10
-        b.wait(lambda: len(b.ears.records) >= enough, 60.0, 'poses')
+        enough = before + (1 if defect else 10)
+        b.wait(lambda: len(b.ears.records) >= enough, 60.0, 'poses of a hold')
         assert bool(b.ears.judge().violations) == bool(defect)
