@@ -21,7 +21,7 @@ from vla_ros.interfaces import (
     GRIPPER_CHANNEL,
     POSE_CHANNELS,
 )
-from vla_ros.nodes import wiring
+from vla_ros.nodes import marker_node, wiring
 from vla_ros.nodes.conversions import (
     attention_to_message,
     camera_to_message,
@@ -170,6 +170,16 @@ def test_the_target_is_drawn_as_axes(bench):
     ends = place(bench.marker('target_pose'))
     assert ends[::2] == pytest.approx(np.tile(TARGET.position, (3, 1)))
     assert ends[5] - ends[4] == pytest.approx((0.0, 0.0, -0.08))  # the tool looks down
+
+
+def test_a_target_is_forgotten_when_the_robot_is_told_nothing_any_more(bench, monkeypatch):
+    bench.graph.publish(wiring.ROBOT_ACTION, pose_to_message(TARGET, 9, 'base_link'))
+    bench.marker('target_pose')
+    monkeypatch.setattr(marker_node.shapes, 'LIFETIME_S', 0)
+    count = len(bench.arrays)
+    bench.graph.publish(wiring.STATUS, status('holding', 'robot_does_not_follow'))
+    bench.graph.until(lambda: len(bench.arrays) > count)
+    assert {m.ns for m in bench.arrays[-1].markers} == {'command', 'state'}
 
 
 def test_the_text_tells_the_command_as_it_was_read_and_its_most_attended_word(bench):

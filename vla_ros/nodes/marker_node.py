@@ -91,7 +91,7 @@ class MarkerNode(Node):
         self._command: EncodedCommand | None = None
         self._status: dict[str, str] = {}
         self._look: Look | None = None
-        self._looked_s = 0.0
+        self._looked_s = self._told_s = 0.0
         self._has_news = False
         self._drawing, self._faults = Durations(), Faults()
         self._wire()
@@ -151,6 +151,7 @@ class MarkerNode(Node):
     def _on_target(self, message: PoseStamped) -> None:
         if is_usable(pose_from_message(message)):
             self._target, self._has_news = message, True
+            self._told_s = time.monotonic()
 
     def _on_command(self, message: Image) -> None:
         self._command = self._attempt('command', lambda: command_from_message(message))
@@ -244,7 +245,8 @@ class MarkerNode(Node):
         return self._attempt('chunk', lambda: shapes.chunk_path(header, chunk))
 
     def _target_marker(self) -> Marker | None:
-        if self._target is None:
+        is_fresh = time.monotonic() - self._told_s <= shapes.LIFETIME_S
+        if self._target is None or not is_fresh:  # status goes on when the robot is told nothing
             return None
         return shapes.target_axes(self._target.header, pose_from_message(self._target))
 
