@@ -38,7 +38,7 @@ def test_the_way_leads_to_where_it_looks(head, look):
     tokens, there, looks, task, state = given()
     way = head(tokens, there, looks, task, state).position[0, -1, :2] - POSE[:2]
     wanted = looks.points[0, look] - POSE[:2]
-    assert float(torch.cosine_similarity(way, wanted, dim=0)) > 0.999
+    assert torch.cosine_similarity(way, wanted, dim=0).item() > 0.999
 
 
 def test_a_camera_that_is_off_moves_nothing_once_its_error_is_trusted(head):

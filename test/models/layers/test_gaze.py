@@ -41,7 +41,7 @@ def test_a_diffuse_rest_does_not_move_it_in_use(gaze):
     attention = torch.full((1, WORDS, CELLS), 0.4 / CELLS)
     attention[0, :, 0] = 0.6
     looks = gaze(attention, words(True, True, True), torch.randn(1, CELLS, WIDTH))
-    assert float((looks.points[0, :NAMED] - XY[0]).norm(dim=-1).max()) < 0.005
+    assert (looks.points[0, :NAMED] - XY[0]).norm(dim=-1).max().item() < 0.005
 
 
 def test_what_masked_words_look_at_changes_nothing(gaze):

@@ -57,7 +57,7 @@ def test_every_loss_has_a_weight(policy):
 def test_every_loss_is_a_finite_number_above_zero(policy):
     for name, loss in losses_of(policy, batch()).items():
         assert torch.isfinite(loss), name
-        assert float(loss) > 0.0, name
+        assert loss.item() > 0.0, name
 
 
 def test_what_nobody_knows_costs_nothing_and_leaves_no_nan(policy):
