@@ -96,7 +96,8 @@ class Roller:
         chosen = [film[i] for i in spread(len(film), _FILM_FRAMES)]
         camera = [image for image, _ in chosen]
         heat = [overlay(image, weights, min_side_px=self._width) for image, weights in chosen]
-        reason = 'not obeyed' if episode.reason == Reason.OK.value else episode.reason
+        at_work = 'not obeyed' if trial.task else 'not refused'
+        reason = at_work if episode.reason == Reason.OK.value else episode.reason
         meant = ', '.join(filter(None, trial.task.key.split('|'))) if trial.task else 'to refuse'
         outcome = f'{reason.replace("_", " ")} after {episode.seconds:.1f} s; meant: {meant}'
         caption = f'{spec.split} ({spec.row}): "{trial.text}"'
