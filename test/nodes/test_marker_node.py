@@ -1,122 +1,33 @@
 """The marker node over real topics."""
 
-from typing import Any
-
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from geometry_msgs.msg import PoseStamped
+from marker_bench import (
+    attention,
+    Bench,
+    CAMERA,
+    chunk,
+    COMMAND_NS,
+    DOWN,
+    place,
+    STAMP_NS,
+    status,
+    TARGET,
+)
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
-from trajectory_msgs.msg import JointTrajectory
+from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker
 
-from vla_ros.errors import ConfigurationError
-from vla_ros.geometry import Pose
-from vla_ros.interfaces import (
-    ActionChunk,
-    CameraModel,
-    EncodedCommand,
-    GRIPPER_CHANNEL,
-    POSE_CHANNELS,
-)
 from vla_ros.nodes import marker_node, wiring
 from vla_ros.nodes.conversions import (
     attention_to_message,
-    camera_to_message,
-    chunk_to_message,
-    command_to_message,
     header,
     image_to_message,
     pose_to_message,
     to_ns,
 )
-from vla_ros.nodes.marker_node import MarkerNode
 
 pytestmark = pytest.mark.ros
-
-STAMP_NS = 5_000_000_007
-DOWN = (1.0, 0.0, 0.0, 0.0)
-#: One metre above (0.4, 0, 0), looking straight down.
-CAMERA = CameraModel(96, 96, 96.0, 96.0, 47.5, 47.5, Pose.of((0.4, 0.0, 1.0), DOWN))
-TARGET = Pose.of((0.4, 0.1, 0.2), DOWN)
-
-
-COMMAND_NS = 1
-#: The first token stands for no word, the second for 'red'.
-PIECES = ('[CLS]', 'red')
-
-
-def attention(row: int = 6, column: int = 18) -> Image:
-    planes = np.zeros((2, 24, 24), np.float32)
-    planes[1, row, column] = 1.0
-    return attention_to_message(planes, header(STAMP_NS, 'camera_optical_frame'))
-
-
-def chunk(**changes: Any) -> JointTrajectory:
-    values = np.tile([0.4, 0.0, 0.2, *DOWN, 0.0], (4, 1))
-    values[:, 0] += 0.1 * np.arange(4)
-    values[2:, 7] = 1.0
-    made = {
-        'stamp_ns': STAMP_NS,
-        'command_stamp_ns': COMMAND_NS,
-        'frame_id': 'base_link',
-        'channels': (*POSE_CHANNELS, GRIPPER_CHANNEL),
-        'values': values,
-        'dt_s': 0.1,
-    }
-    return chunk_to_message(ActionChunk(**{**made, **changes}))
-
-
-def status(state: str, reason: str, **more: str) -> DiagnosticStatus:
-    values = {'state': state, 'reason': reason, **more}
-    return DiagnosticStatus(values=[KeyValue(key=k, value=v) for k, v in values.items()])
-
-
-class Bench:
-    def __init__(self, graph, **parameters: Any) -> None:
-        self.graph = graph
-        values = {'rate_hz': 50.0, 'plane_height_m': 0.0, **parameters}
-        overrides = [Parameter(name, value=value) for name, value in values.items()]
-        self.node = graph.add(MarkerNode(parameter_overrides=overrides))
-        self.arrays = graph.listen(wiring.MARKERS)
-        self.pictures = graph.listen(wiring.ATTENTION_IMAGE)
-        self.health = graph.listen(wiring.DIAGNOSTICS)
-
-    def scene(self) -> None:
-        """Publish everything that attention needs to find its place."""
-        publish = self.graph.publish
-        publish(wiring.CAMERA_POSE, pose_to_message(CAMERA.base_from_camera, 0, 'base_link'))
-        publish(wiring.MODEL_CAMERA_INFO, camera_to_message(CAMERA, STAMP_NS, 'camera'))
-        self.command()
-        node = self.node
-        self.graph.until(lambda: node._base_from_camera is not None and node._camera_info)
-
-    def command(
-        self,
-        text: str = 'the crimson one',
-        tokens: int = 2,
-        stamp_ns: int = COMMAND_NS,
-        pieces: tuple[str, ...] = PIECES,
-    ) -> None:
-        command = EncodedCommand(text, stamp_ns, np.ones((tokens, 4), np.float32), pieces)
-        self.graph.publish(wiring.COMMAND_EMBEDDING, command_to_message(command))
-        self.graph.until(lambda: self.node._command and self.node._command.stamp_ns == stamp_ns)
-
-    def look(self, message: Image | None = None, stamp_ns: int = STAMP_NS, **of: Any) -> None:
-        """Publish attention and the chunk of the same frame, as the inference node does."""
-        self.graph.publish(wiring.ACTION_CHUNK, chunk(stamp_ns=stamp_ns, **of))
-        self.graph.publish(wiring.ATTENTION, attention() if message is None else message)
-
-    def marker(self, namespace: str) -> Marker:
-        """Wait for the newest marker of a namespace."""
-
-        def find() -> list[Marker]:
-            return [m for a in self.arrays for m in a.markers if m.ns == namespace]
-
-        self.graph.until(find)
-        return find()[-1]
 
 
 @pytest.fixture
@@ -124,10 +35,6 @@ def bench(graph) -> Bench:
     bench = Bench(graph)
     bench.scene()
     return bench
-
-
-def place(marker: Marker) -> np.ndarray:
-    return np.array([[p.x, p.y, p.z] for p in marker.points])
 
 
 def test_attention_lies_on_the_table_where_the_camera_looks_with_the_images_stamp(bench):
@@ -355,74 +262,3 @@ def test_when_the_attention_stops_the_text_forgets_it(bench):
         return bench.marker('command').text == 'the crimson one\nread as: red'
 
     bench.graph.until(forgotten)
-
-
-@pytest.mark.parametrize(
-    ('topic', 'message'),
-    [
-        (wiring.ATTENTION, Image(encoding='rgb8', height=2, width=2)),
-        (wiring.ATTENTION, attention_to_message(np.ones((3, 5, 5), np.float32), Header())),
-        (wiring.ATTENTION, Image(encoding='32FC1')),
-        (wiring.ACTION_CHUNK, JointTrajectory()),
-        (wiring.ACTION_CHUNK, chunk(values=np.full((4, 8), np.nan))),
-        (wiring.ACTION_CHUNK, chunk(channels=tuple('abcdefgh'))),
-        (wiring.COMMAND_EMBEDDING, Image(encoding='mono8', height=9, width=9)),
-        (wiring.MODEL_CAMERA_INFO, CameraInfo()),
-        (wiring.CAMERA_POSE, PoseStamped()),
-        (wiring.ROBOT_ACTION, pose_to_message(Pose.of((np.nan, 0.0, 0.0)), 9, 'base_link')),
-        (wiring.ROBOT_ACTION, PoseStamped()),
-        (wiring.IMAGE, Image(encoding='yuv9', height=2**31, width=2**31)),
-        (wiring.STATUS, DiagnosticStatus()),
-    ],
-    ids=lambda value: getattr(value, 'name', ''),
-)
-def test_bad_input_neither_ends_nor_fools_it(bench, topic, message):
-    bench.graph.publish(topic, message)
-    bench.look()
-    bench.graph.publish(wiring.ROBOT_ACTION, pose_to_message(TARGET, 9, 'base_link'))
-    axes = bench.marker('target_pose')
-    assert np.isfinite(place(axes)).all()
-
-
-def test_a_camera_pose_in_another_frame_is_refused_and_the_expected_one_named(bench, capfd):
-    other = pose_to_message(Pose.of((9.0, 9.0, 9.0), DOWN), 0, 'world')
-    bench.graph.publish(wiring.CAMERA_POSE, other)
-    bench.graph.until(lambda: 'unusable_camera pose' in str(bench.health))
-    bench.look()
-    assert np.abs(place(bench.marker('attention'))).max() < 1.0
-    told = capfd.readouterr().err
-    assert "it is in 'world'; expected: 'base_link', the parameter base_frame" in told
-
-
-@pytest.mark.parametrize(('d', 'told'), [([0.0, -0.2, 0.0, 0.0, 0.0], 1), ([0.0] * 5, 0), ([], 0)])
-def test_a_lens_that_distorts_is_told_once(bench, capfd, d, told):
-    info = camera_to_message(CAMERA, STAMP_NS + 1, 'camera')
-    info.d = d
-    for stamp_ns in (1, 2, 3):
-        info.header.stamp.nanosec = stamp_ns
-        bench.graph.publish(wiring.MODEL_CAMERA_INFO, info)
-        bench.graph.until(lambda ns=stamp_ns: bench.node._camera_info.header.stamp.nanosec == ns)
-    assert capfd.readouterr().err.count('a lens that distorts') == told
-
-
-def test_bad_input_is_a_warning_in_one_report(bench):
-    bench.graph.publish(wiring.ACTION_CHUNK, JointTrajectory())
-
-    def levels():
-        reports = [m.status[0] for m in bench.health if 'unusable_chunk' in str(m)]
-        return [status.level for status in reports]
-
-    bench.graph.until(lambda: len(levels()) == 2)
-    assert levels() == [DiagnosticStatus.WARN, DiagnosticStatus.OK]
-
-
-def test_the_camera_pose_can_be_a_parameter(graph):
-    pose = [0.4, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]
-    node = graph.add(MarkerNode(parameter_overrides=[Parameter('camera_pose', value=pose)]))
-    assert node._base_from_camera.vector().tolist() == pose
-
-
-@pytest.mark.parametrize('pose', [[0.4, 0.0], [0.4, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
-def test_a_senseless_camera_pose_is_refused_with_the_fix(graph, pose):
-    with pytest.raises(ConfigurationError, match='camera_pose is .* unit quaternion'):
-        MarkerNode(parameter_overrides=[Parameter('camera_pose', value=pose)])
